@@ -1,0 +1,286 @@
+"""The server: one owner of start, stop and signals."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import json
+import logging
+import os
+import resource
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from firstboot import __version__
+from firstboot.changes import ChangeFollower
+from firstboot.clock import Clock
+from firstboot.config import Address, Config
+from firstboot.core import Core, Foundation, Report, open_core
+from firstboot.data_dir import prepare_data_dir, sole_server
+from firstboot.deciding import Deciders
+from firstboot.errors import StartRefused
+from firstboot.logins import Logins
+from firstboot.observing import Observers
+from firstboot.plugin_manager import PluginManager
+from firstboot.profiles import ProfileDirectory
+from firstboot.provisioning import Offered, Provisioning
+from firstboot.reports import Reports
+from firstboot.sessions import SessionEnd, Sessions
+from firstboot.throttle import FailureThrottle
+from firstboot.watchdog import Watchdog
+
+logger = logging.getLogger(__name__)
+
+SWEEP_INTERVAL_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What transports and dialects work with."""
+
+    config: Config
+    plugins: PluginManager
+    provisioning: Provisioning
+    logins: Logins
+    sessions: Sessions
+    observers: Observers
+    clock: Clock
+
+
+class Transport(Protocol):
+    """A protocol on sockets. Reads, asks the services, answers; decides nothing."""
+
+    name: str
+
+    def bind(self) -> Mapping[str, Address]:
+        """Take the addresses to listen on, and return them by listener (``mqtt``, ``http``, ...).
+
+        Raises: `StartRefused` with what to do, such as for a port that is taken.
+        """
+        ...
+
+    async def start(self, services: Services) -> None:
+        """Accept."""
+        ...
+
+    async def stop_accepting(self) -> None:
+        """Take no new connections; those that exist go on."""
+        ...
+
+    async def stop(self) -> None:
+        """Tell every peer and close. Also called when `start` never was."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that accepts."""
+
+    listeners: Mapping[str, Address]
+    core: Core
+    services: Services
+
+
+@asynccontextmanager
+async def running_server(foundation: Foundation, clock: Clock | None = None) -> AsyncIterator[Server]:
+    """Start everything; stop it in reverse order at the end: requests under way finish first.
+
+    Raises: `StartRefused`; then nothing is left open.
+    """
+    config = foundation.config
+    clock = clock or Clock()
+    async with contextlib.AsyncExitStack() as stack:
+        report = Report()
+        try:
+            prepare_data_dir(config.server.data_dir)
+            stack.enter_context(sole_server(config.server.data_dir))
+        except StartRefused as error:
+            report.add(error)
+        transports, listeners = _bind(foundation, stack, report)
+        core = None
+        try:
+            core = await stack.enter_async_context(open_core(foundation, clock))
+        except StartRefused as error:
+            report.add(error)
+        report.raise_problems()
+        assert core is not None  # for the type checker: the report had no problem
+        services = await _services(core, stack)
+        for transport in transports:
+            await transport.start(services)
+        foundation.plugins.raise_errors()  # of the hooks that transports called
+        stack.push_async_callback(_finish, transports, services, config.server.stop_timeout.total_seconds())
+        _warn_of_open_listeners(listeners)
+        yield Server(listeners, core, services)
+
+
+def _bind(
+    foundation: Foundation, stack: contextlib.AsyncExitStack, report: Report
+) -> tuple[list[Transport], dict[str, Address]]:
+    offered = foundation.plugins.collect("firstboot_transports", "name", config=foundation.config)
+    report.add(*foundation.plugins.errors)
+    transports: list[Transport] = [transport for _, (_, transport) in sorted(offered.items())]
+    listeners: dict[str, Address] = {}
+    for transport in transports:
+        stack.push_async_callback(transport.stop)
+        try:
+            listeners.update(transport.bind())
+        except StartRefused as error:
+            report.add(error)
+    return transports, listeners
+
+
+async def _services(core: Core, stack: contextlib.AsyncExitStack) -> Services:
+    foundation = core.foundation
+    config, plugins, clock = foundation.config, foundation.plugins, core.clock
+    observers = Observers(plugins)
+    stack.push_async_callback(observers.stop, config.plugins.timeout.total_seconds())
+    throttle = FailureThrottle(
+        per_minute=config.provisioning.failures_per_minute,
+        max_delay_s=config.provisioning.failure_delay.total_seconds(),
+        monotonic=clock.monotonic,
+    )
+    profiles = ProfileDirectory(core.storage, core.keyring, clock)
+    sessions = Sessions()
+    follower = ChangeFollower(core.storage, profiles, sessions)
+    await follower.start()
+    for profile in profiles.all():
+        if profile.strategy not in foundation.strategies:
+            logger.error(
+                "no plugin offers the strategy of a profile; its devices are refused",
+                extra={"profile": profile.name, "strategy": profile.strategy},
+            )
+    for background in (follower.follow(), _sweep(throttle), Watchdog().watch()):
+        stack.push_async_callback(_cancelled, asyncio.create_task(background))
+    return Services(
+        config=config,
+        plugins=plugins,
+        provisioning=Provisioning(
+            config=config.provisioning,
+            storage=core.storage,
+            commits=core.commits,
+            keyring=core.keyring,
+            profiles=profiles,
+            strategies={
+                name: Offered(plugins.runner(by), item) for name, (by, item) in foundation.strategies.items()
+            },
+            generators={
+                name: Offered(plugins.runner(by), item) for name, (by, item) in foundation.generators.items()
+            },
+            deciders=Deciders(plugins),
+            reports=Reports(core.commits, observers, throttle, clock),
+            clock=clock,
+        ),
+        logins=Logins(core.storage, core.commits, core.keyring, profiles, throttle, clock),
+        sessions=sessions,
+        observers=observers,
+        clock=clock,
+    )
+
+
+async def _finish(transports: Sequence[Transport], services: Services, timeout_s: float) -> None:
+    """Stop accepting, and let the requests under way finish, but no longer than this."""
+    for transport in transports:
+        await transport.stop_accepting()
+    try:
+        async with asyncio.timeout(timeout_s):
+            await services.provisioning.idle()
+    except TimeoutError:
+        logger.error("requests were still under way when the server stopped")
+    services.sessions.end_all(SessionEnd.SERVER_STOPS)
+
+
+async def _sweep(throttle: FailureThrottle) -> None:
+    while True:
+        await asyncio.sleep(SWEEP_INTERVAL_S)
+        throttle.sweep()
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+def _warn_of_open_listeners(listeners: Mapping[str, Address]) -> None:
+    for name, address in listeners.items():
+        if not address.host.startswith("127.") and address.host not in ("::1", "localhost"):
+            logger.warning(
+                "a listener without encryption is open to the network",
+                extra={"listener": name, "address": str(address)},
+            )
+
+
+# -- the process -----------------------------------------------------------------------------------
+
+
+async def serve(foundation: Foundation, started: Callable[[Server], object] | None = None) -> None:
+    """Run until SIGTERM or SIGINT; a second signal ends the process at once with status 1.
+
+    Raises: `StartRefused`.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal() -> None:
+        if stop.is_set():
+            os._exit(1)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    _raise_descriptor_limit()
+    ready_file = foundation.config.server.ready_file
+    async with running_server(foundation) as server:
+        # Long waits in the interpreter lock would follow from large switch intervals and collections.
+        sys.setswitchinterval(0.0005)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
+        if ready_file is not None:
+            _write_ready_file(ready_file, server.listeners)
+        logger.info("ready", extra={name: str(address) for name, address in server.listeners.items()})
+        try:
+            if started is not None:
+                started(server)
+            await stop.wait()
+            logger.info("stopping")
+        finally:
+            if ready_file is not None:
+                ready_file.unlink(missing_ok=True)
+
+
+def run(main: Callable[[], object]) -> None:
+    """Run a coroutine function on the fast event loop, where there is one."""
+    try:
+        import uvloop
+
+        factory = uvloop.new_event_loop
+    except ImportError:  # not on this platform
+        factory = None
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main())  # type: ignore[arg-type]
+
+
+def _raise_descriptor_limit() -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _write_ready_file(path: Path, listeners: Mapping[str, Address]) -> None:
+    content = {
+        "pid": os.getpid(),
+        "version": __version__,
+        "listeners": {name: {"host": at.host, "port": at.port} for name, at in listeners.items()},
+    }
+    new = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        new.write_text(json.dumps(content) + "\n")
+        new.replace(path)
+    except OSError as error:
+        raise StartRefused(f"The ready file {path} cannot be written: {error.strerror}.") from None

@@ -1,0 +1,66 @@
+"""Noticing what other processes changed: the command line, or other servers on the same database."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from firstboot.errors import Unavailable
+from firstboot.profiles import ProfileDirectory
+from firstboot.sessions import SessionEnd, Sessions
+from firstboot.storage import ChangeKind, Storage
+
+logger = logging.getLogger(__name__)
+
+POLL_INTERVAL_S = 0.3
+_ENDS = {
+    ChangeKind.CREDENTIALS: SessionEnd.CREDENTIALS_CHANGED,
+    ChangeKind.DEVICE_DELETED: SessionEnd.DEVICE_DELETED,
+}
+
+
+class ChangeFollower:
+    """Reads the log of changes again and again.
+
+    A poll of one indexed row is cheaper than it is to get notifications right over broken connections, and
+    the same on every database. What was missed while the database was away is read when it is back.
+    """
+
+    def __init__(self, storage: Storage, profiles: ProfileDirectory, sessions: Sessions) -> None:
+        self._storage = storage
+        self._profiles = profiles
+        self._sessions = sessions
+        self._last = 0
+
+    async def start(self) -> None:
+        """Take the present as read."""
+        self._last = await self._storage.last_change()
+        await self._profiles.reload()
+
+    async def follow(self) -> None:
+        """Poll until cancelled."""
+        away = False
+        while True:
+            await asyncio.sleep(POLL_INTERVAL_S)
+            try:
+                if away:
+                    await self._profiles.reload()
+                await self.catch_up()
+                away = False
+            except Unavailable as error:
+                if not away:
+                    logger.error("changes cannot be read", extra={"reason": str(error)})
+                away = True
+            except Exception:
+                logger.exception("changes cannot be read")
+                away = True
+
+    async def catch_up(self) -> None:
+        """Act on everything that is new."""
+        changes = await self._storage.changes_since(self._last)
+        if any(change.kind is ChangeKind.PROFILE for change in changes):
+            await self._profiles.reload()
+        for change in changes:
+            if change.kind in _ENDS:
+                self._sessions.end(change.ref, _ENDS[change.kind])
+            self._last = change.id

@@ -1,0 +1,103 @@
+"""What the commands share: finding the configuration, opening the database, printing."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from firstboot.config import ConfigSource, config_file
+from firstboot.errors import FirstbootError
+from firstboot.model import DEFAULT_TENANT
+
+ConfigOption = Annotated[
+    Path | None, typer.Option("--config", "-c", help="Configuration file (TOML). [env: FIRSTBOOT_CONFIG]")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+TenantOption = Annotated[str, typer.Option("--tenant", help="Name of the tenant.")]
+TENANT = DEFAULT_TENANT
+
+
+def source_of(
+    file: Path | None, overrides: dict[str, dict[str, Any]] | None = None, defaults: dict[str, str] | None = None
+) -> ConfigSource:
+    """Gather the settings; ``defaults`` are environment variables that count where none is set."""
+    return ConfigSource.read(config_file(file, os.environ), {**(defaults or {}), **os.environ}, overrides)
+
+
+def actor() -> str:
+    """Return who uses the command line, for the audit log."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):  # a user id without a name
+        return f"cli:{os.getuid()}"
+
+
+def with_core(file: Path | None, work: Callable[[Any], Awaitable[None]]) -> None:
+    """Open the database, with or without a running server, and do ``work`` with the core."""
+    from firstboot.app import run
+    from firstboot.clock import Clock
+    from firstboot.core import lay_foundation, open_core
+    from firstboot.logs import set_up_logging
+
+    async def main() -> None:
+        foundation = lay_foundation(source_of(file))
+        set_up_logging("WARNING", "text")
+        async with open_core(foundation, Clock()) as core:
+            await work(core)
+
+    run(main)
+
+
+def print_json(value: object) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print columns as wide as they need to be; nothing but text, so that it can be cut and grepped."""
+    texts = [[_cell(value) for value in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(header, *texts, strict=True)]
+    for line in (header, *texts):
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def print_fields(fields: dict[str, object]) -> None:
+    """Print one thing, a field a line."""
+    width = max(map(len, fields))
+    for name, value in fields.items():
+        typer.echo(f"{name.ljust(width)}  {_cell(value)}".rstrip())
+
+
+def moment(at_ms: int | None) -> str | None:
+    """Return a moment as people and programs read it: ISO 8601, UTC."""
+    if at_ms is None:
+        return None
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def parse_moment(text: str) -> int:
+    """Read a date or moment, such as ``2030-01-31`` or ``2030-01-31T12:00:00Z``, as UTC milliseconds."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter("give a date such as 2030-01-31, or 2030-01-31T12:00:00Z") from None
+    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def fail(message: str) -> FirstbootError:
+    return FirstbootError(message)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    text = str(value)
+    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")

@@ -1,0 +1,155 @@
+"""What ``firstboot quickstart`` prints: how to provision a device, and every device that comes up."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from uuid import UUID
+
+import typer
+
+from firstboot import __version__
+from firstboot.app import Server
+from firstboot.errors import AlreadyExists, NotFound
+from firstboot.events import DeviceConnected, DeviceDisconnected, DeviceProvisioned, ProvisioningRefusal
+from firstboot.hookspecs import API_VERSION, hookimpl
+from firstboot.model import DEFAULT_TENANT, DeviceProfile
+from firstboot.profiles import NewProfile
+from firstboot.secret import random_text
+
+PROFILE = "demo"
+_ACTOR = "quickstart"
+
+_TEXT = """\
+Firstboot {version} is up. {listeners}
+Data, server key and database are in {data_dir}. Stop with Ctrl-C.
+
+The device profile "demo" lets devices create themselves. It was made for you, with random
+  provision key     {key}
+  provision secret  {secret}
+
+Provision a device over HTTP:
+
+  curl -s http://{http}/api/v1/provision -d '{http_request}'
+
+... over MQTT, with the answer on the same connection (package mosquitto-clients):
+
+  mosquitto_rr -h {mqtt_host} -p {mqtt_port} -u provision -t /provision/request -e /provision/response \\
+    -m '{rr_request}'
+
+... with an access token that the device brings itself, and then log in with it:
+
+  mosquitto_pub -h {mqtt_host} -p {mqtt_port} -u provision -q 1 -t /provision/request \\
+    -m '{own_request}'
+  mosquitto_pub -h {mqtt_host} -p {mqtt_port} -u {own_token} -t v1/devices/me/telemetry -m '{{"up":true}}'
+
+... with ThingsBoard's Python SDK (pip install tb-mqtt-client mmh3):
+
+  python3 -c 'from tb_device_mqtt import TBDeviceMqttClient as C; \\
+    print(C.provision("{mqtt_host}", "{key}", "{secret}", port={mqtt_port}, device_name="meter-4"))'
+
+Look at them:  firstboot device list{config_hint}
+
+Waiting for devices ...
+"""
+
+
+def show_demo(server: Server) -> None:
+    """Make the demo profile if there is none, and print what to do with it."""
+    task = asyncio.get_running_loop().create_task(_show(server))
+    task.add_done_callback(_raise)
+
+
+def _raise(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        typer.echo(f"firstboot: the demo profile could not be made: {task.exception()}", err=True)
+
+
+async def _show(server: Server) -> None:
+    demo = await _demo_profile(server)
+    key, secret = demo.profile.provision_key or "", demo.secret.reveal()
+    http, mqtt = server.listeners.get("http"), server.listeners.get("mqtt")
+    data_dir = server.services.config.server.data_dir
+    own_token = random_text(20)
+
+    def request(name: str, **more: str) -> str:
+        fields = {"deviceName": name, "provisionDeviceKey": key, "provisionDeviceSecret": secret, **more}
+        return json.dumps(fields, separators=(",", ":"))
+
+    typer.echo(
+        _TEXT.format(
+            version=__version__,
+            listeners=" ".join(f"{name.upper()}: {address}." for name, address in server.listeners.items()),
+            data_dir=data_dir,
+            key=key,
+            secret=secret,
+            http=http,
+            http_request=request("meter-1"),
+            mqtt_host=mqtt.host if mqtt else "",
+            mqtt_port=mqtt.port if mqtt else "",
+            rr_request=request("meter-2"),
+            own_token=own_token,
+            own_request=request("meter-3", credentialsType="ACCESS_TOKEN", token=own_token),
+            config_hint="" if str(data_dir) == "firstboot-data" else "  (with the same configuration)",
+        )
+    )
+
+
+async def _demo_profile(server: Server) -> NewProfile:
+    profiles = server.core.profiles
+    tenant = await server.core.tenant(DEFAULT_TENANT)
+    try:
+        profile = await profiles.get(tenant.id, PROFILE)
+    except NotFound:
+        draft = DeviceProfile(
+            id=0,
+            public_id=UUID(int=0),
+            tenant_id=tenant.id,
+            name=PROFILE,
+            strategy="allow-create-new",
+            provision_key=None,
+            secret_digest=None,
+            secret_sealed=None,
+            description="Made by firstboot quickstart. Disable it before you open the server to the network.",
+        )
+        try:
+            made = await profiles.create(draft, key=None, secret=None, actor=_ACTOR)
+        except AlreadyExists:  # by another process, just now
+            profile = await profiles.get(tenant.id, PROFILE)
+        else:
+            await server.services.provisioning.reload_profiles()
+            return made
+    secret = profiles.reveal_secret(profile)
+    if secret is None:
+        raise NotFound(f"The profile {PROFILE!r} has no provision secret.")
+    return NewProfile(profile, secret)
+
+
+class DevicePrinter:
+    """Observes, and prints a line for everything that a device does."""
+
+    FIRSTBOOT_API = API_VERSION
+
+    @hookimpl
+    async def firstboot_device_provisioned(self, event: DeviceProvisioned) -> None:
+        _line(
+            "+", event.device_name, f"provisioned over {event.origin.transport}, {event.credentials_type}", "green"
+        )
+
+    @hookimpl
+    async def firstboot_provisioning_refused(self, event: ProvisioningRefusal) -> None:
+        _line("!", event.device_name or "(no name)", f"refused: {event.code}. {event.reason}", "red")
+
+    @hookimpl
+    async def firstboot_device_connected(self, event: DeviceConnected) -> None:
+        _line(">", event.device_name, f"connected over {event.origin.transport}", "green")
+
+    @hookimpl
+    async def firstboot_device_disconnected(self, event: DeviceDisconnected) -> None:
+        _line("<", event.device_name, f"disconnected: {event.reason}", "yellow")
+
+
+def _line(mark: str, device: str, what: str, colour: str) -> None:
+    shown = device if device.isprintable() else ascii(device)[1:-1]
+    typer.secho(f"{time.strftime('%H:%M:%S')} {mark} {shown}  {what}", fg=colour)

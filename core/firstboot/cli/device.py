@@ -1,0 +1,227 @@
+"""``firstboot device``: devices."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from firstboot.cli.common import (
+    TENANT,
+    ConfigOption,
+    JsonOption,
+    TenantOption,
+    actor,
+    fail,
+    moment,
+    print_fields,
+    print_json,
+    print_table,
+    with_core,
+)
+from firstboot.errors import FirstbootError
+from firstboot.model import Device, WantedCredentials
+
+if TYPE_CHECKING:
+    from firstboot.core import Core
+
+app = typer.Typer(help="Devices: create beforehand, look at, re-open, delete.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="Name of the device.")]
+
+
+@app.command("list")
+def list_(
+    profile: Annotated[str | None, typer.Option(help="Only devices of this profile.")] = None,
+    text: Annotated[str | None, typer.Option(help="Only names that contain this.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="Most devices to print.")] = 100,
+    after: Annotated[int, typer.Option(help="Go on after the device with this number.")] = 0,
+    tenant: TenantOption = TENANT,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List devices in the order in which they were made."""
+
+    async def work(core: Core) -> None:
+        from firstboot.storage import DeviceQuery
+
+        tenant_id = (await core.tenant(tenant)).id
+        profiles = {found.id: found.name for found in await core.profiles.all(tenant_id)}
+        profile_id = (await core.profiles.get(tenant_id, profile)).id if profile else None
+        query = DeviceQuery(tenant_id=tenant_id, after_id=after, limit=limit, profile_id=profile_id, text=text)
+        rows = [_fields(device, profiles) for device in await core.devices.list(query)]
+        if as_json:
+            print_json(rows)
+            return
+        columns = ("number", "name", "profile", "state", "created", "first login")
+        print_table(columns, [[row[column] for column in columns] for row in rows])
+        if len(rows) == limit:
+            typer.echo(f"There may be more: --after {rows[-1]['number']}", err=True)
+
+    with_core(config, work)
+
+
+@app.command()
+def show(
+    name: Name,
+    show_credentials: Annotated[bool, typer.Option("--show-credentials", help="Print its credentials.")] = False,
+    tenant: TenantOption = TENANT,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show one device."""
+
+    async def work(core: Core) -> None:
+        tenant_id = (await core.tenant(tenant)).id
+        device = await core.devices.get(tenant_id, name)
+        fields = _fields(device, {found.id: found.name for found in await core.profiles.all(tenant_id)})
+        credentials = await core.devices.credentials(device)
+        fields["credentials type"] = credentials.type
+        if show_credentials:
+            fields["credentials"] = credentials.value or credentials.id
+        if as_json:
+            print_json(fields)
+        else:
+            print_fields(fields)
+
+    with_core(config, work)
+
+
+@app.command()
+def create(
+    names: Annotated[list[str] | None, typer.Argument(help="Names of the devices.")] = None,
+    profile: Annotated[str, typer.Option(help="Profile of the devices.")] = ...,  # type: ignore[assignment]
+    from_file: Annotated[
+        Path | None, typer.Option(help="File with a name a line; - reads standard input.")
+    ] = None,
+    token: Annotated[str | None, typer.Option(help="Access token; drawn when left out.")] = None,
+    client_id: Annotated[str | None, typer.Option(help="MQTT client id.")] = None,
+    username: Annotated[str | None, typer.Option(help="MQTT user name.")] = None,
+    password: Annotated[str | None, typer.Option(help="MQTT password.")] = None,
+    certificate: Annotated[Path | None, typer.Option(help="File with an X.509 certificate (PEM).")] = None,
+    label: Annotated[str | None, typer.Option(help="Label of the device.")] = None,
+    gateway: Annotated[bool, typer.Option("--gateway", help="The device is a gateway.")] = False,
+    tenant: TenantOption = TENANT,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make devices that wait for their first boot, and print their credentials.
+
+    Names that cannot be made are reported, and the others are made. Status 1 when any failed.
+    """
+    wanted = _wanted(token, client_id, username, password, certificate)
+    all_names = [*(names or []), *_names_of(from_file)]
+    if not all_names:
+        raise typer.BadParameter("give names, or --from-file")
+    if wanted.given and len(all_names) > 1:
+        raise typer.BadParameter("credentials can be given for one device only")
+
+    async def work(core: Core) -> None:
+        import inspect
+
+        from firstboot.devices import DeviceDraft
+        from firstboot.errors import Unavailable
+
+        found = await core.profiles.get((await core.tenant(tenant)).id, profile)
+        offered = core.foundation.generators.get(wanted.type)
+        if offered is None:
+            raise fail(f"No plugin makes credentials of type {wanted.type!r}.")
+        made: list[dict[str, object]] = []
+        failed = 0
+        for name in all_names:
+            try:
+                issued = offered[1].issue(wanted)
+                credentials = await issued if inspect.isawaitable(issued) else issued
+                draft = DeviceDraft(name=name, credentials=credentials, label=label, gateway=gateway)
+                await core.devices.create(found, draft, actor=actor())
+            except Unavailable:
+                raise
+            except FirstbootError as error:
+                failed += 1
+                typer.echo(f"{name}: {error}", err=True)
+            else:
+                shown = credentials.value or credentials.id
+                made.append({"name": name, "credentials type": credentials.type, "credentials": shown})
+        if as_json:
+            print_json(made)
+        elif made:
+            print_table(("name", "credentials type", "credentials"), [list(row.values()) for row in made])
+        if failed:
+            raise fail(f"{failed} of {len(all_names)} devices were not made.")
+
+    with_core(config, work)
+
+
+@app.command()
+def reopen(name: Name, tenant: TenantOption = TENANT, config: ConfigOption = None) -> None:
+    """Let a device provision itself once more."""
+
+    async def work(core: Core) -> None:
+        device = await core.devices.get((await core.tenant(tenant)).id, name)
+        await core.devices.reopen(device, actor=actor())
+        typer.echo(f"device {device.name} may provision itself once more")
+
+    with_core(config, work)
+
+
+@app.command()
+def delete(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    tenant: TenantOption = TENANT,
+    config: ConfigOption = None,
+) -> None:
+    """Delete a device; its sessions end."""
+
+    async def work(core: Core) -> None:
+        device = await core.devices.get((await core.tenant(tenant)).id, name)
+        if not yes:
+            typer.confirm(f"Delete device {device.name}?", abort=True)
+        await core.devices.delete(device, actor=actor())
+        typer.echo(f"device {device.name} deleted")
+
+    with_core(config, work)
+
+
+def _wanted(
+    token: str | None, client_id: str | None, username: str | None, password: str | None, certificate: Path | None
+) -> WantedCredentials:
+    mqtt = client_id or username or password
+    if sum(map(bool, (token, mqtt, certificate))) > 1:
+        raise typer.BadParameter("give a token, or MQTT credentials, or a certificate")
+    if certificate:
+        try:
+            return WantedCredentials(type="X509_CERTIFICATE", certificate=certificate.read_text("ascii"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise typer.BadParameter(f"{certificate} cannot be read ({type(error).__name__})") from None
+    if mqtt:
+        return WantedCredentials(type="MQTT_BASIC", client_id=client_id, username=username, password=password)
+    return WantedCredentials(token=token)
+
+
+def _names_of(file: Path | None) -> list[str]:
+    if file is None:
+        return []
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"{file} cannot be read ({type(error).__name__})") from None
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _fields(device: Device, profiles: dict[int, str]) -> dict[str, Any]:
+    return {
+        "number": device.id,
+        "name": device.name,
+        "id": str(device.public_id),
+        "profile": profiles.get(device.profile_id),
+        "state": device.state,
+        "label": device.label,
+        "gateway": bool((device.additional_info or {}).get("gateway")),
+        "provision state": device.provision_state,
+        "created": moment(device.created_at_ms),
+        "provisioned": moment(device.provisioned_at_ms),
+        "first login": moment(device.first_login_at_ms),
+    }

@@ -1,0 +1,78 @@
+"""``firstboot serve``, ``quickstart`` and ``check-config``: running the server."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from firstboot.cli.common import ConfigOption, source_of
+
+if TYPE_CHECKING:
+    from firstboot.core import Foundation
+
+HostOption = Annotated[
+    str | None, typer.Option("--host", help="Listen here instead of 127.0.0.1; 0.0.0.0 opens all listeners.")
+]
+ReadyFileOption = Annotated[
+    Path | None,
+    typer.Option("--ready-file", help="Written once all listeners accept. [env: FIRSTBOOT_SERVER__READY_FILE]"),
+]
+
+
+def serve(config: ConfigOption = None, host: HostOption = None, ready_file: ReadyFileOption = None) -> None:
+    """Run the server until SIGTERM or SIGINT."""
+    from firstboot import app
+    from firstboot.logs import set_up_logging
+
+    foundation = _foundation(config, host, ready_file)
+    settings = foundation.config.server
+    set_up_logging(settings.log_level, settings.log_format)
+    app.run(lambda: app.serve(foundation))
+
+
+def quickstart(config: ConfigOption = None, host: HostOption = None, ready_file: ReadyFileOption = None) -> None:
+    """Run the server with a demo profile, show how to provision the first device, and what devices do."""
+    from firstboot import app
+    from firstboot.cli.demo import DevicePrinter, show_demo
+    from firstboot.core import ExtraPlugin
+    from firstboot.logs import set_up_logging
+
+    quiet = {"FIRSTBOOT_SERVER__LOG_LEVEL": "WARNING", "FIRSTBOOT_SERVER__LOG_FORMAT": "text"}
+    printer = ExtraPlugin("quickstart", DevicePrinter())
+    foundation = _foundation(config, host, ready_file, defaults=quiet, extra=[printer])
+    settings = foundation.config.server
+    set_up_logging(settings.log_level, settings.log_format)
+    app.run(lambda: app.serve(foundation, show_demo))
+
+
+def check_config(config: ConfigOption = None) -> None:
+    """Check configuration and plugins without starting; all problems in one report, status 2."""
+    foundation = _foundation(config, None, None)
+    sections = sorted(foundation.plugins.config_sections())
+    typer.echo(f"The configuration is good. Sections: {', '.join(sections)}. Nothing was started.")
+
+
+def _foundation(
+    config: Path | None,
+    host: str | None,
+    ready_file: Path | None,
+    *,
+    defaults: dict[str, str] | None = None,
+    extra: Any = (),
+) -> Foundation:
+    from firstboot.core import lay_foundation
+
+    overrides: dict[str, dict[str, Any]] = {}
+    if ready_file is not None:
+        overrides["server"] = {"ready_file": ready_file}
+    foundation = lay_foundation(source_of(config, overrides, defaults), extra)
+    if host is None:
+        return foundation
+    for name, kind in foundation.plugins.config_sections().items():
+        bind = getattr(foundation.config.section(kind), "bind", None)
+        if bind is not None:
+            overrides.setdefault(name, {})["bind"] = dataclasses.replace(bind, host=host)
+    return lay_foundation(source_of(config, overrides, defaults), extra)

@@ -1,0 +1,310 @@
+"""Typed configuration: one loader, dataclasses as sections, every problem in one report.
+
+A value comes from, later ones winning: the section's default, the TOML file, the environment
+(``FIRSTBOOT_<SECTION>__<KEY>``, a TOML value or a bare text), the command line.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, cast
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+
+from firstboot.errors import ConfigError, Problem
+from firstboot.secret import Secret
+
+ENVIRONMENT_PREFIX = "FIRSTBOOT_"
+
+_DURATION = re.compile(r"(\d{1,12})\s*(ms|s|m|h|d)")
+_UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def parse_duration(value: object) -> timedelta:
+    """Read ``"90s"``, ``"10m"``, ``"24h"``, ``"7d"`` or ``"250ms"``."""
+    if isinstance(value, timedelta):
+        return value
+    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("give a duration such as 90s, 10m, 24h or 7d")
+    try:
+        return timedelta(**{_UNITS[match[2]]: int(match[1])})
+    except OverflowError:
+        raise ValueError("the duration is too long") from None
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+"""A duration above or equal to zero, written as ``90s``, ``10m``, ``24h``, ``7d`` or ``250ms``."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen: host and port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def parse_address(value: object) -> Address:
+    """Read ``"127.0.0.1:1883"`` or ``"[::1]:1883"``; port 0 is any free port."""
+    if isinstance(value, Address):
+        return value
+    host, _, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
+    host = host.removeprefix("[").removesuffix("]")
+    if not host or not port.isdecimal() or int(port) > 65535:
+        raise ValueError("give host and port, such as 127.0.0.1:1883")
+    return Address(host, int(port))
+
+
+Bind = Annotated[Address, BeforeValidator(parse_address)]
+"""Where to listen, written as ``127.0.0.1:1883``."""
+
+
+def _server_key(key: Secret) -> Secret:
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", key.reveal()):
+        raise ValueError("give 64 hexadecimal digits, such as `openssl rand -hex 32` prints")
+    return key
+
+
+ServerKey = Annotated[Secret, AfterValidator(_server_key)]
+
+Count = Annotated[int, Field(gt=0)]
+"""A whole number above zero."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ServerConfig:
+    """Section ``[server]``: the process as a whole."""
+
+    data_dir: Path = Path("firstboot-data")
+    """Where the database, the server key and the lock live; made with mode 0700."""
+
+    public_host: str = "localhost"
+    """The host name by which devices reach this server; used in what the server prints."""
+
+    ready_file: Path | None = None
+    """Written as JSON once all listeners accept; removed at the end."""
+
+    key: ServerKey | None = None
+    """Server key, 64 hexadecimal digits. Without it ``server.key`` in ``data_dir``, made at first start."""
+
+    log_format: Literal["json", "text"] = "json"
+    """``json`` (one object a line) or ``text``."""
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """The least that is logged. No level shows secrets."""
+
+    stop_timeout: Duration = timedelta(seconds=10)
+    """How long requests in flight may take to finish when the server stops."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PluginsConfig:
+    """Section ``[plugins]``: what is loaded, and how long it may take."""
+
+    load: tuple[str, ...] = ()
+    """Dotted paths (``package.module`` or ``package.module:object``) beside the installed entry points."""
+
+    disable: tuple[str, ...] = ()
+    """Names of plugins that are not loaded."""
+
+    optional: tuple[str, ...] = ()
+    """Names of plugins without which the server starts all the same, if they fail."""
+
+    timeout: Duration = timedelta(seconds=2)
+    """How long a plugin may take to answer for one request."""
+
+    timeouts: dict[str, Duration] = dataclasses.field(default_factory=dict)
+    """Other time-outs, by name of the plugin."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StorageConfig:
+    """Section ``[storage]``: the database."""
+
+    url: Secret | None = None
+    """``sqlite://path`` or ``postgres://user:password@host/database``. Without it SQLite in ``data_dir``."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ProvisioningConfig:
+    """Section ``[provisioning]``: bounds that hold for all profiles and transports."""
+
+    max_in_flight: Count = 5000
+    """Requests that are worked on at the same time; more are told that the server is busy."""
+
+    failures_per_minute: Count = 30
+    """Failing requests from one address (IPv6: /64) or for one key; more are delayed, and logged in sum."""
+
+    failure_delay: Duration = timedelta(seconds=2)
+    """The longest that the answer to a failing request is held back."""
+
+    allow_weak_secrets: bool = False
+    """Whether an administrator may choose provision secrets shorter than 16 characters."""
+
+
+CORE_SECTIONS: Mapping[str, type] = {
+    "server": ServerConfig,
+    "plugins": PluginsConfig,
+    "storage": StorageConfig,
+    "provisioning": ProvisioningConfig,
+}
+
+Section = TypeVar("Section")
+
+
+class Config:
+    """The checked configuration: one frozen dataclass for each section."""
+
+    def __init__(self, sections: Mapping[type, object]) -> None:
+        self._sections = sections
+
+    def section(self, kind: type[Section]) -> Section:
+        """Return the values of a section by its dataclass, defaults included."""
+        return cast(Section, self._sections[kind]) if kind in self._sections else kind()
+
+    @property
+    def server(self) -> ServerConfig:
+        return self.section(ServerConfig)
+
+    @property
+    def plugins(self) -> PluginsConfig:
+        return self.section(PluginsConfig)
+
+    @property
+    def provisioning(self) -> ProvisioningConfig:
+        return self.section(ProvisioningConfig)
+
+    @property
+    def storage_url(self) -> Secret:
+        """The database's URL; it may hold a password."""
+        url = self.section(StorageConfig).url
+        return url or Secret(f"sqlite://{self.server.data_dir / 'firstboot.db'}")
+
+
+class ConfigSource:
+    """The raw settings of all sources, before they are checked."""
+
+    def __init__(self, values: Mapping[str, Mapping[str, Any]], origins: Mapping[tuple[str, str], str]) -> None:
+        self._values = values
+        self._origins = origins
+
+    @classmethod
+    def read(
+        cls,
+        file: Path | None,
+        environment: Mapping[str, str],
+        overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> ConfigSource:
+        """Gather settings from the file, the environment and the command line.
+
+        Raises: `ConfigError` when the file cannot be read or is not TOML.
+        """
+        values: dict[str, dict[str, Any]] = {}
+        origins: dict[tuple[str, str], str] = {}
+        if file is not None:
+            for section, keys in _read_toml(file).items():
+                values[section] = dict(keys)
+        for name, text in environment.items():
+            section, separator, key = name.removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")
+            if name.startswith(ENVIRONMENT_PREFIX) and separator:
+                values.setdefault(section, {})[key] = _environment_value(text)
+                origins[section, key] = name
+        for section, keys in (overrides or {}).items():
+            for key, value in keys.items():
+                values.setdefault(section, {})[key] = value
+        return cls(values, origins)
+
+    def check(self, sections: Mapping[str, type], *, only: Iterable[str] | None = None) -> Config:
+        """Check every setting against its section; ``only`` these when the others are not known yet.
+
+        Raises: `ConfigError` with all problems.
+        """
+        wanted = set(sections if only is None else only)
+        problems: list[Problem] = []
+        checked: dict[type, object] = {}
+        if only is None:
+            problems += [self._unknown_section(name, sections) for name in self._values if name not in sections]
+        for name in sorted(wanted):
+            kind = sections[name]
+            try:
+                checked[kind] = _adapter(kind).validate_python(self._values.get(name, {}))
+            except ValidationError as error:
+                problems += [self._problem(name, kind, dict(detail)) for detail in _details(error)]
+        if problems:
+            raise ConfigError(*problems)
+        return Config(checked)
+
+    def _unknown_section(self, name: str, sections: Mapping[str, type]) -> Problem:
+        return Problem(f"[{name}]", "no such section.", _nearest(name, sections))
+
+    def _problem(self, section: str, kind: type, detail: Mapping[str, Any]) -> Problem:
+        location = detail["loc"]
+        key = str(location[0]) if location else ""
+        path = ".".join([section, *(str(part) for part in location)])
+        origin = self._origins.get((section, key))
+        if origin:
+            path = f"{path} ({origin})"
+        if detail["type"] == "unexpected_keyword_argument":
+            known = [field.name for field in dataclasses.fields(kind)]
+            return Problem(path, "no such key.", _nearest(key, known))
+        message = str(detail["msg"]).removeprefix("Value error, ").rstrip(".")
+        return Problem(path, "not usable:", message + ".")
+
+
+def config_file(given: Path | None, environment: Mapping[str, str]) -> Path | None:
+    """Return the configuration file: the one given, else ``FIRSTBOOT_CONFIG``, else none."""
+    if given is not None:
+        return given
+    named = environment.get("FIRSTBOOT_CONFIG")
+    return Path(named) if named else None
+
+
+def _adapter(kind: type) -> TypeAdapter[Any]:
+    # Strict about unknown keys, and never showing an input, which may be a secret.
+    kind.__pydantic_config__ = ConfigDict(extra="forbid", hide_input_in_errors=True)  # type: ignore[attr-defined]
+    return TypeAdapter(kind)
+
+
+def _details(error: ValidationError) -> Iterable[Mapping[str, Any]]:
+    return cast(
+        "Iterable[Mapping[str, Any]]",
+        error.errors(include_url=False, include_input=False, include_context=False),
+    )
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    candidates = sorted(known)
+    near = difflib.get_close_matches(name, candidates, n=1)
+    return f"Did you mean {near[0]}?" if near else f"There are {', '.join(candidates)}."
+
+
+def _environment_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _read_toml(file: Path) -> Mapping[str, Mapping[str, Any]]:
+    try:
+        content = tomllib.loads(file.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError.single(str(file), f"cannot be read ({error.strerror}).", "Check the path.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError.single(str(file), f"is not TOML: {error}.", "Mend the line.") from None
+    stray = [key for key, value in content.items() if not isinstance(value, Mapping)]
+    if stray:
+        raise ConfigError(
+            *(Problem(key, "stands outside of any section.", "Move it below a [section].") for key in stray)
+        )
+    return content

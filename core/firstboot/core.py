@@ -1,0 +1,189 @@
+"""What the server and the command line share: configuration, plugins, an open storage."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import txaio
+
+from firstboot.batching import Batcher
+from firstboot.clock import Clock
+from firstboot.config import Config, ConfigSource, PluginsConfig
+from firstboot.data_dir import prepare_data_dir
+from firstboot.devices import DeviceService
+from firstboot.errors import ConfigError, FirstbootError, NotFound, PluginError, StartRefused
+from firstboot.keyring import Keyring
+from firstboot.model import Tenant
+from firstboot.plugin_manager import PluginManager
+from firstboot.profiles import ProfileService
+from firstboot.server_key import open_keyring
+from firstboot.storage import Storage, StorageBackend, Write, WriteResult
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraPlugin:
+    """A plugin at hand as an object, such as one of a test or of an embedding program."""
+
+    name: str
+    plugin: object
+
+
+@dataclass(frozen=True, slots=True)
+class Foundation:
+    """Checked configuration and loaded plugins."""
+
+    config: Config
+    plugins: PluginManager
+    strategies: Mapping[str, tuple[str, Any]]
+    """Plugin name and strategy, by name of the strategy."""
+    generators: Mapping[str, tuple[str, Any]]
+    """Plugin name and credential generator, by type."""
+    backends: Mapping[str, StorageBackend]
+    """Storage backends by URL scheme."""
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """A foundation with an open storage."""
+
+    foundation: Foundation
+    storage: Storage
+    keyring: Keyring
+    commits: Batcher[Write, WriteResult]
+    clock: Clock
+    profiles: ProfileService
+    devices: DeviceService
+
+    async def tenant(self, name: str) -> Tenant:
+        """Return a tenant by name.
+
+        Raises: `NotFound`.
+        """
+        tenant = await self.storage.find_tenant(name)
+        if tenant is None:
+            raise NotFound(f"There is no tenant named {name!r}.")
+        return tenant
+
+
+def load_plugins(source: ConfigSource, extra: Sequence[ExtraPlugin] = ()) -> PluginManager:
+    """Load the plugins that the configuration wants; those that fail are listed with their reasons.
+
+    Raises: `ConfigError` when ``[plugins]`` itself is wrong.
+    """
+    txaio.use_asyncio()  # type: ignore[no-untyped-call]
+    bootstrap = source.check({"plugins": PluginsConfig}, only=("plugins",))
+    plugins = PluginManager(bootstrap.plugins)
+    plugins.load()
+    for added in extra:
+        plugins.register(added.plugin, added.name)
+    return plugins
+
+
+def lay_foundation(source: ConfigSource, extra: Sequence[ExtraPlugin] = ()) -> Foundation:
+    """Load plugins and check every setting. All that is wrong comes in one report.
+
+    Raises: `StartRefused`.
+    """
+    plugins = load_plugins(source, extra)
+    report = Report()
+    report.add(*plugins.errors)
+    config = None
+    try:
+        config = source.check(plugins.config_sections())
+    except (ConfigError, PluginError) as error:
+        # A section of a plugin that failed is unknown for that reason alone: the plugin's own error says it.
+        report.add(error)
+    report.raise_problems()
+    assert config is not None  # for the type checker: the report had no problem
+    foundation = Foundation(
+        config=config,
+        plugins=plugins,
+        strategies=plugins.collect("firstboot_provisioning_strategies", "name", config=config),
+        generators=plugins.collect("firstboot_credential_generators", "type", config=config),
+        backends=_by_scheme(plugins, config),
+    )
+    report.add(*plugins.errors)
+    report.raise_problems()
+    return foundation
+
+
+@asynccontextmanager
+async def open_core(foundation: Foundation, clock: Clock) -> AsyncIterator[Core]:
+    """Open the storage and the keyring, and let go of them at the end.
+
+    Raises: `StartRefused`.
+    """
+    config = foundation.config
+    prepare_data_dir(config.server.data_dir)
+    url = config.storage_url.reveal()
+    scheme = urlsplit(url).scheme
+    backend = foundation.backends.get(scheme)
+    if backend is None:
+        known = ", ".join(sorted(foundation.backends))
+        raise ConfigError.single("storage.url", f"no plugin stores in {scheme!r}.", f"There are {known}.")
+    storage = await backend.open(url)
+    try:
+        keyring = await open_keyring(storage, config.server)
+
+        async def write(batch: Sequence[Write]) -> Sequence[WriteResult]:
+            return await storage.write(batch, keyring.link)
+
+        commits: Batcher[Write, WriteResult] = Batcher(write)
+        yield Core(
+            foundation=foundation,
+            storage=storage,
+            keyring=keyring,
+            commits=commits,
+            clock=clock,
+            profiles=ProfileService(
+                storage,
+                commits,
+                keyring,
+                allow_weak_secrets=config.provisioning.allow_weak_secrets,
+                is_strategy=foundation.strategies.__contains__,
+                clock=clock,
+            ),
+            devices=DeviceService(storage, commits, keyring, clock),
+        )
+        await commits.drain()
+    finally:
+        await storage.close()
+
+
+class Report:
+    """Gathers what is wrong, to say all of it at once."""
+
+    def __init__(self) -> None:
+        self._errors: list[FirstbootError] = []
+
+    def add(self, *errors: FirstbootError) -> None:
+        self._errors += [error for error in errors if error not in self._errors]
+
+    def raise_problems(self) -> None:
+        """Raise what was gathered, if anything was.
+
+        Raises: `StartRefused`.
+        """
+        if len(self._errors) == 1 and isinstance(self._errors[0], StartRefused):
+            raise self._errors[0]
+        if self._errors:
+            raise StartRefused("\n".join(str(error) for error in self._errors))
+
+
+def _by_scheme(plugins: PluginManager, config: Config) -> dict[str, StorageBackend]:
+    by_scheme: dict[str, tuple[str, StorageBackend]] = {}
+    for plugin, offered in plugins.offers("firstboot_storage_backends", config=config):
+        for backend in offered:
+            for scheme in backend.schemes:
+                if scheme in by_scheme:
+                    raise PluginError(
+                        plugin,
+                        f"stores in {scheme!r}, which plugin {by_scheme[scheme][0]!r} does already.",
+                        "Put one of the two into [plugins] disable.",
+                    )
+                by_scheme[scheme] = (plugin, backend)
+    return {scheme: backend for scheme, (_, backend) in by_scheme.items()}

@@ -1,0 +1,42 @@
+"""Taking an address to listen on, so that a taken port is a clear refusal and not a crash."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+from firstboot.config import Address
+from firstboot.errors import StartRefused
+
+BACKLOG = 4096
+"""Connections that may wait to be accepted: a fleet comes back at once after a power cut (threat MQ-13)."""
+
+
+def bound_socket(setting: str, address: Address) -> socket.socket:
+    """Return a TCP socket bound to the address that ``setting`` names; it does not listen yet.
+
+    Raises: `StartRefused`.
+    """
+    try:
+        family, kind, protocol, _, where = socket.getaddrinfo(
+            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise StartRefused(f"{setting}: {address.host!r} is no address of this machine ({error}).") from None
+    bound = socket.socket(family, kind, protocol)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(where)
+        bound.setblocking(False)
+    except OSError as error:
+        bound.close()
+        if error.errno == errno.EADDRINUSE:
+            raise StartRefused(f"{setting}: {address} is taken by another program. Choose another port.") from None
+        raise StartRefused(f"{setting}: cannot listen on {address}: {error.strerror}.") from None
+    return bound
+
+
+def address_of(bound: socket.socket) -> Address:
+    """Return where a socket is bound; tells the port that was drawn for port 0."""
+    host, port = bound.getsockname()[:2]
+    return Address(host, port)

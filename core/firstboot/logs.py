@@ -1,0 +1,84 @@
+"""Structured logs: one line per record, control characters escaped, long values cut (threat SE-5)."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import traceback
+from datetime import UTC, datetime
+from typing import Any, TextIO
+
+MAX_VALUE_LENGTH = 256
+
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+# They print payloads or passwords below this level.
+_HELD_AT_WARNING = ("tortoise", "aiosqlite", "asyncpg", "uvicorn", "amqtt", "coap", "asyncio", "httptools")
+
+
+class _Formatter(logging.Formatter):
+    def fields(self, record: logging.LogRecord) -> dict[str, Any]:
+        fields: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": _cut(record.getMessage()),
+        }
+        for key, value in record.__dict__.items():
+            if key not in _STANDARD:
+                fields[key] = value if isinstance(value, int | float | bool | None) else _cut(str(value))
+        if record.exc_info and record.exc_info[1] is not None:
+            fields["error"] = _where(record.exc_info[1])
+        return fields
+
+
+class JsonFormatter(_Formatter):
+    """One JSON object per line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return json.dumps(self.fields(record), ensure_ascii=True)
+
+
+class TextFormatter(_Formatter):
+    """One line for people: time, level, message, the rest as ``key=value``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = self.fields(record)
+        line = f"{fields.pop('time')} {fields.pop('level'):7} {fields.pop('message')}"
+        fields.pop("logger")
+        rest = "".join(f" {key}={_quoted(value)}" for key, value in fields.items())
+        return "".join(
+            character if character.isprintable() else ascii(character)[1:-1] for character in line + rest
+        )
+
+
+class _QuietHandler(logging.StreamHandler[TextIO]):
+    """Goes on when the stream is closed or its disk is full (fault OP-16)."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+
+def set_up_logging(level: str, log_format: str) -> None:
+    """Send the log to standard error. The application calls this once; libraries and plugins never."""
+    handler = _QuietHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in _HELD_AT_WARNING:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_VALUE_LENGTH else text[: MAX_VALUE_LENGTH - 1] + "…"
+
+
+def _quoted(value: object) -> str:
+    text = str(value)
+    return json.dumps(text) if not text or " " in text or '"' in text else text
+
+
+def _where(error: BaseException) -> str:
+    # The error's own text is left out: it may repeat what a device sent.
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    places = " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in reversed(frames))
+    return f"{type(error).__name__} at {places}"

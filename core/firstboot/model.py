@@ -1,0 +1,230 @@
+"""The nouns of provisioning and claiming, as frozen values that everybody may pass around.
+
+Moments are milliseconds since 1970 in UTC, in names that end in ``_ms``. Secrets and the look-up ids of
+credentials (an access token is both) never show in a ``repr``.
+"""
+
+from __future__ import annotations
+
+import enum
+import ipaddress
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from firstboot.secret import Secret
+
+DEFAULT_TENANT = "default"
+PROVISION_STATE = "provisionState"
+"""Key of the `Scope.SERVER` attribute that says whether a device was provisioned."""
+PROVISIONED = "provisioned"
+"""Value of `PROVISION_STATE` once it was."""
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Scope(enum.IntEnum):
+    """Who may see and set an attribute of a device."""
+
+    SERVER = 1
+    SHARED = 2
+    CLIENT = 3
+
+
+class ReprovisionPolicy(enum.StrEnum):
+    """What happens when a device asks again under a name that it got before."""
+
+    REJECT = "reject"
+    """Refuse."""
+    RETRY = "retry"
+    """The same request gets the same answer while the device has not been able to use the first one."""
+    ROTATE = "rotate"
+    """A device that proves itself gets new credentials; the old ones stay valid for a grace period."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """The owner of profiles and devices."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileLimits:
+    """Bounds to the harm that a leaked provision key can do (threat PV-3). None: no bound."""
+
+    expires_at_ms: int | None = None
+    max_devices: int | None = None
+    max_per_minute: int | None = None
+    name_pattern: str | None = None
+    """Regular expression (RE2 syntax) that the whole device name must match."""
+    allowed_networks: tuple[Network, ...] = ()
+    """Where requests may come from; empty: from anywhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceProfile:
+    """A kind of device, and how devices of this kind may provision themselves."""
+
+    id: int
+    public_id: UUID
+    tenant_id: int
+    name: str
+    strategy: str
+    """Name of a provisioning strategy."""
+    provision_key: str | None
+    secret_digest: bytes | None = field(repr=False)
+    secret_sealed: bytes | None = field(repr=False)
+    previous_secret_digest: bytes | None = field(default=None, repr=False)
+    previous_secret_until_ms: int | None = None
+    enabled: bool = True
+    reprovision: ReprovisionPolicy = ReprovisionPolicy.REJECT
+    retry_window: timedelta = timedelta(minutes=10)
+    """How long after the first answer the same request may be answered again (`ReprovisionPolicy.RETRY`)."""
+    rotation_grace: timedelta = timedelta(hours=24)
+    """How long replaced credentials stay valid (`ReprovisionPolicy.ROTATE`)."""
+    limits: ProfileLimits = ProfileLimits()
+    description: str = ""
+    weak_secret: bool = False
+    """Whether the secret was chosen by a person and is shorter than 16 characters."""
+    created_at_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where a request came from."""
+
+    transport: str
+    dialect: str
+    address: str
+    """IP address of the peer, without port; empty when there is none (the command line)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedCredentials:
+    """What a device asks to log in with later. All fields None: the server is to make credentials of ``type``."""
+
+    type: str = "ACCESS_TOKEN"
+    token: str | None = field(default=None, repr=False)
+    client_id: str | None = field(default=None, repr=False)
+    username: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
+    certificate: str | None = field(default=None, repr=False)
+    """PEM, or the base64 of the DER; as the device sent it."""
+
+    @property
+    def given(self) -> bool:
+        """Whether the device brought any part of its credentials itself."""
+        return bool(self.token or self.client_id or self.username or self.password or self.certificate)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvisioningRequest:
+    """What the request of any dialect becomes."""
+
+    key: str
+    secret: Secret
+    device_name: str | None
+    """As the device wrote it; None when it gave none and the server is to choose."""
+    wanted: WantedCredentials
+    gateway: bool = False
+    facts: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What else the device said of itself, by the dialect's field names. Unproven."""
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a device proves itself with."""
+
+    type: str
+    id: str = field(repr=False)
+    """Unique in the installation, over all types: an access token, a user name, a certificate's hash."""
+    value: str | None = field(default=None, repr=False)
+    """What a login is compared with beside the id; None when the id is all there is."""
+
+    def to_json(self) -> str:
+        """Return the text that is sealed and stored."""
+        return json.dumps([self.type, self.id, self.value], separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> Credentials:
+        """Read what `to_json` wrote."""
+        return cls(*json.loads(text))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """One device. ``provision_state`` is its `PROVISION_STATE` attribute, None when it has none."""
+
+    id: int
+    public_id: UUID
+    tenant_id: int
+    profile_id: int
+    name: str
+    label: str | None = None
+    additional_info: Mapping[str, Any] | None = None
+    created_at_ms: int = 0
+    provision_state: Any = None
+    provisioned_at_ms: int | None = None
+    """When the device last got credentials by asking for them."""
+    delivered_at_ms: int | None = None
+    """When the device confirmed that it got the answer, where the transport can tell."""
+    first_login_at_ms: int | None = None
+    reopened_at_ms: int | None = None
+    """When an operator allowed the name to be provisioned once more."""
+    request_digest: bytes | None = field(default=None, repr=False)
+    """Keyed digest of the request that was answered; None when the profile never answers twice."""
+
+    @property
+    def state(self) -> str:
+        """Where the device stands on its first boot, in words."""
+        if self.reopened_at_ms is not None:
+            return "re-opened"
+        if self.first_login_at_ms is not None:
+            return "in use"
+        if self.provision_state is not None or self.provisioned_at_ms is not None:
+            return "provisioned, never connected"
+        return "waiting"
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A key and a JSON value of a device."""
+
+    scope: Scope
+    key: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceProposal:
+    """The device that is about to be made or handed out; deciding hooks may change what is new.
+
+    For a device that exists already (``existing``) only ``attributes`` are taken from the proposal.
+    """
+
+    name: str
+    profile: str
+    """Name of the profile."""
+    tenant: int
+    label: str | None = None
+    gateway: bool = False
+    attributes: tuple[Attribute, ...] = ()
+    additional_info: Mapping[str, Any] = field(default_factory=dict)
+    existing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provisioned:
+    """A provisioning that succeeded and is on disk."""
+
+    device_id: int
+    device_name: str
+    credentials: Credentials
+    confirmable: bool = False
+    """Whether a transport that can tell should report the delivery of the answer."""

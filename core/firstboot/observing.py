@@ -1,0 +1,82 @@
+"""Telling plugins what happened, so that none of them can cost anybody else anything (threat PL-4)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from firstboot.calls import PluginFailed, PluginRunner
+from firstboot.hookspecs import OBSERVING
+from firstboot.plugin_manager import PluginManager
+
+logger = logging.getLogger(__name__)
+
+QUEUE_LENGTH = 1000
+
+
+class _Observer:
+    """One plugin's queue. When it is full the oldest event is dropped and counted."""
+
+    def __init__(self, runner: PluginRunner) -> None:
+        self._runner = runner
+        self._queue: deque[tuple[Callable[..., Any], object]] = deque()
+        self._worker: asyncio.Task[None] | None = None
+        self.dropped = 0
+
+    def push(self, function: Callable[..., Any], event: object) -> None:
+        if len(self._queue) >= QUEUE_LENGTH:
+            self._queue.popleft()
+            self.dropped += 1
+            if self.dropped % QUEUE_LENGTH == 1:
+                logger.warning("plugin %s is too slow: %d events dropped", self._runner.name, self.dropped)
+        self._queue.append((function, event))
+        if self._worker is None:
+            self._worker = asyncio.get_running_loop().create_task(self._work())
+
+    async def _work(self) -> None:
+        try:
+            while self._queue:
+                function, event = self._queue.popleft()
+                try:
+                    await self._runner.call(function, {"event": event})
+                except PluginFailed as failure:
+                    if not self._runner.failing:
+                        logger.warning("observing hook failed: %s", failure)
+                except Exception as error:
+                    logger.warning("observing hook of %s refused: %s", self._runner.name, type(error).__name__)
+        finally:
+            self._worker = None
+
+    async def stop(self, timeout_s: float) -> None:
+        if self._worker is not None:
+            _, pending = await asyncio.wait([self._worker], timeout=timeout_s)
+            for task in pending:
+                task.cancel()
+
+
+class Observers:
+    """The observing hooks of all plugins."""
+
+    def __init__(self, plugins: PluginManager) -> None:
+        self._observers: dict[str, _Observer] = {}
+        self._listeners: dict[str, list[tuple[_Observer, Callable[..., Any]]]] = {}
+        for hook in OBSERVING:
+            for runner, function in plugins.implementations(hook):
+                observer = self._observers.setdefault(runner.name, _Observer(runner))
+                self._listeners.setdefault(hook, []).append((observer, function))
+
+    def wanted(self, hook: str) -> bool:
+        """Whether anybody listens; spares the making of an event that nobody wants."""
+        return hook in self._listeners
+
+    def tell(self, hook: str, event: object) -> None:
+        """Queue an event for everybody who observes this hook. Never waits, never fails."""
+        for observer, function in self._listeners.get(hook, ()):
+            observer.push(function, event)
+
+    async def stop(self, timeout_s: float) -> None:
+        """Let the observers finish what is queued, but no longer than this."""
+        await asyncio.gather(*(observer.stop(timeout_s) for observer in self._observers.values()))

@@ -1,0 +1,271 @@
+"""Device profiles: kept in memory for proving, changed by operators."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any
+
+import re2
+
+from firstboot.batching import Batcher
+from firstboot.clock import Clock, new_public_id
+from firstboot.errors import AlreadyExists, InvalidValue, NotFound, ProfileNotProven
+from firstboot.keyring import Keyring, profile_secret_place
+from firstboot.model import DeviceProfile, Network
+from firstboot.names import clean_name
+from firstboot.secret import LOWER_ALPHANUMERIC, Secret, random_text
+from firstboot.storage import (
+    AuditEntry,
+    CreateProfile,
+    DeleteProfile,
+    Outcome,
+    Storage,
+    UpdateProfile,
+    Write,
+    WriteResult,
+)
+
+PROVISION_KEY_LENGTH = 20
+PROVISION_SECRET_LENGTH = 26
+"""26 of 36 characters: 134 bits."""
+MIN_CHOSEN_SECRET_LENGTH = 16
+MAX_KEY_LENGTH = 255
+
+_NO_DIGEST = b"\0" * 16
+
+
+def secret_digest(keyring: Keyring, secret: Secret) -> bytes:
+    """Return the digest by which a provision secret is compared."""
+    return keyring.digest("provision-secret", secret.reveal())
+
+
+@lru_cache(maxsize=1024)
+def compile_name_pattern(pattern: str) -> Any:
+    """Compile a name pattern. RE2 matches in linear time, whatever the pattern (threat PV-12).
+
+    Raises: `InvalidValue`.
+    """
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(pattern, options=options)
+    except re2.error as error:
+        raise InvalidValue(f"The name pattern is not a regular expression that RE2 knows: {error}.") from None
+
+
+class ProfileDirectory:
+    """All profiles in memory. Proving a key and secret takes the same steps whether or not the key exists."""
+
+    def __init__(self, storage: Storage, keyring: Keyring, clock: Clock) -> None:
+        self._storage = storage
+        self._keyring = keyring
+        self._clock = clock
+        self._by_key: Mapping[str, DeviceProfile] = {}
+        self._by_id: Mapping[int, DeviceProfile] = {}
+
+    async def reload(self) -> None:
+        """Read all profiles again."""
+        profiles = await self._storage.all_profiles()
+        self._by_id = {profile.id: profile for profile in profiles}
+        self._by_key = {profile.provision_key: profile for profile in profiles if profile.provision_key}
+
+    def all(self) -> list[DeviceProfile]:
+        return list(self._by_id.values())
+
+    def get(self, profile_id: int) -> DeviceProfile | None:
+        return self._by_id.get(profile_id)
+
+    def find(self, key: str) -> DeviceProfile | None:
+        return self._by_key.get(key)
+
+    def prove(self, key: str, secret: Secret) -> DeviceProfile:
+        """Return the profile that this key and secret prove.
+
+        Raises: `ProfileNotProven`; its code tells an unknown key from a wrong secret, for operators only.
+        """
+        profile = self._by_key.get(key)
+        presented = secret_digest(self._keyring, secret)
+        current = previous = _NO_DIGEST
+        if profile is not None:
+            current = profile.secret_digest or _NO_DIGEST
+            if profile.previous_secret_digest and (profile.previous_secret_until_ms or 0) >= self._clock.now_ms():
+                previous = profile.previous_secret_digest
+        is_current = hmac.compare_digest(presented, current)
+        is_previous = hmac.compare_digest(presented, previous)
+        if profile is None:
+            raise ProfileNotProven("No device profile has this provision key.", code="unknown-key")
+        if not (is_current or is_previous):
+            raise ProfileNotProven(f"The provision secret is not that of profile {profile.name!r}.")
+        return profile
+
+
+@dataclass(frozen=True, slots=True)
+class NewProfile:
+    """A profile that was made, with the secret that is shown only now."""
+
+    profile: DeviceProfile
+    secret: Secret
+
+
+class ProfileService:
+    """What operators do with profiles. Every change is audited, and noticed by running servers."""
+
+    def __init__(
+        self,
+        storage: Storage,
+        commits: Batcher[Write, WriteResult],
+        keyring: Keyring,
+        *,
+        allow_weak_secrets: bool,
+        is_strategy: Callable[[str], bool],
+        clock: Clock,
+    ) -> None:
+        self._storage = storage
+        self._commits = commits
+        self._keyring = keyring
+        self._allow_weak_secrets = allow_weak_secrets
+        self._is_strategy = is_strategy
+        self._clock = clock
+
+    async def all(self, tenant_id: int) -> list[DeviceProfile]:
+        return [profile for profile in await self._storage.all_profiles() if profile.tenant_id == tenant_id]
+
+    async def get(self, tenant_id: int, name: str) -> DeviceProfile:
+        """Return a profile by name.
+
+        Raises: `NotFound`.
+        """
+        for profile in await self.all(tenant_id):
+            if profile.name == name:
+                return profile
+        raise NotFound(f"There is no device profile named {name!r}.")
+
+    async def create(
+        self, draft: DeviceProfile, *, key: str | None, secret: Secret | None, actor: str
+    ) -> NewProfile:
+        """Make a profile from ``draft``, whose id, key and secret fields are ignored; draw what is not given.
+
+        Raises: `InvalidValue`, `AlreadyExists`.
+        """
+        key = random_text(PROVISION_KEY_LENGTH, LOWER_ALPHANUMERIC) if key is None else _checked_key(key)
+        public_id = new_public_id(self._clock.now_ms())
+        profile = replace(
+            draft,
+            public_id=public_id,
+            name=clean_name(draft.name, "profile name"),
+            provision_key=key,
+            created_at_ms=self._clock.now_ms(),
+        )
+        profile, secret = self._with_secret(profile, secret)
+        self._check(profile)
+        result = await self._commits.submit(
+            CreateProfile(profile=profile, audit=self._audit("profile-created", profile, actor))
+        )
+        _raise_unless_done(result, profile)
+        return NewProfile(replace(profile, id=result.id), secret)
+
+    async def update(self, profile: DeviceProfile, *, actor: str, event: str = "profile-updated") -> DeviceProfile:
+        """Replace a profile's settings.
+
+        Raises: `InvalidValue`, `AlreadyExists`, `NotFound`.
+        """
+        self._check(profile)
+        result = await self._commits.submit(
+            UpdateProfile(profile=profile, audit=self._audit(event, profile, actor))
+        )
+        _raise_unless_done(result, profile)
+        return profile
+
+    async def rotate_secret(
+        self, profile: DeviceProfile, *, grace: timedelta, secret: Secret | None, actor: str
+    ) -> NewProfile:
+        """Give a profile another secret; the old one stays valid for ``grace``."""
+        until_ms = self._clock.now_ms() + int(grace.total_seconds() * 1000)
+        kept = replace(
+            profile,
+            previous_secret_digest=profile.secret_digest if grace else None,
+            previous_secret_until_ms=until_ms if grace else None,
+        )
+        rotated, secret = self._with_secret(kept, secret)
+        return NewProfile(await self.update(rotated, actor=actor, event="profile-secret-rotated"), secret)
+
+    async def delete(self, profile: DeviceProfile, *, actor: str) -> None:
+        """Delete a profile without devices.
+
+        Raises: `InvalidValue` when it has some, `NotFound`.
+        """
+        result = await self._commits.submit(
+            DeleteProfile(profile_id=profile.id, audit=self._audit("profile-deleted", profile, actor))
+        )
+        _raise_unless_done(result, profile)
+
+    def reveal_secret(self, profile: DeviceProfile) -> Secret | None:
+        """Return the provision secret, which the contract lets administrators read back."""
+        if profile.secret_sealed is None:
+            return None
+        return Secret(self._keyring.unseal(profile.secret_sealed, profile_secret_place(profile.public_id.bytes)))
+
+    def _with_secret(self, profile: DeviceProfile, secret: Secret | None) -> tuple[DeviceProfile, Secret]:
+        weak = False
+        if secret is None:
+            secret = Secret(random_text(PROVISION_SECRET_LENGTH, LOWER_ALPHANUMERIC))
+        elif len(secret) < MIN_CHOSEN_SECRET_LENGTH:
+            weak = True
+            if not self._allow_weak_secrets or not secret:
+                raise InvalidValue(
+                    f"A provision secret needs at least {MIN_CHOSEN_SECRET_LENGTH} characters. Leave it out "
+                    "to have one made, or set allow_weak_secrets in [provisioning]."
+                )
+        sealed = self._keyring.seal(secret.reveal(), profile_secret_place(profile.public_id.bytes))
+        digest = secret_digest(self._keyring, secret)
+        return replace(profile, secret_digest=digest, secret_sealed=sealed, weak_secret=weak), secret
+
+    def _check(self, profile: DeviceProfile) -> None:
+        if not self._is_strategy(profile.strategy):
+            raise InvalidValue(f"No plugin offers the provisioning strategy {profile.strategy!r}.")
+        limits = profile.limits
+        if limits.name_pattern is not None:
+            compile_name_pattern(limits.name_pattern)
+        for name, bound in (("max_devices", limits.max_devices), ("max_per_minute", limits.max_per_minute)):
+            if bound is not None and bound < 1:
+                raise InvalidValue(f"{name} must be above zero; leave it out for no bound.")
+
+    def _audit(self, event: str, profile: DeviceProfile, actor: str) -> AuditEntry:
+        return AuditEntry(
+            at_ms=self._clock.now_ms(), event=event, tenant_id=profile.tenant_id, profile=profile.name, actor=actor
+        )
+
+
+def parse_networks(texts: Iterable[str]) -> tuple[Network, ...]:
+    """Read networks such as ``192.0.2.0/24``.
+
+    Raises: `InvalidValue`.
+    """
+    try:
+        return tuple(ipaddress.ip_network(text) for text in texts)
+    except ValueError as error:
+        raise InvalidValue(f"Not a network: {error}. Write one such as 192.0.2.0/24.") from None
+
+
+def _checked_key(key: str) -> str:
+    if not key.isprintable() or not 0 < len(key) <= MAX_KEY_LENGTH or key != key.strip():
+        raise InvalidValue(
+            f"A provision key has 1 to {MAX_KEY_LENGTH} printable characters, no space at its ends."
+        )
+    return key
+
+
+def _raise_unless_done(result: WriteResult, profile: DeviceProfile) -> None:
+    if result.outcome is Outcome.NAME_TAKEN:
+        raise AlreadyExists("Device profile with such name already exists!")
+    if result.outcome is Outcome.KEY_TAKEN:
+        raise AlreadyExists("Device profile with such provision device key already exists!")
+    if result.outcome is Outcome.IN_USE:
+        raise InvalidValue("The device profile referenced by the devices cannot be deleted!")
+    if result.outcome is not Outcome.DONE:
+        raise NotFound(f"There is no device profile named {profile.name!r}.")

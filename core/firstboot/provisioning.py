@@ -1,0 +1,449 @@
+"""The provisioning service: from a request that a dialect decoded to credentials that are on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import ipaddress
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from firstboot.batching import Batcher
+from firstboot.calls import PluginFailed, PluginRunner
+from firstboot.clock import Clock, new_public_id
+from firstboot.config import ProvisioningConfig
+from firstboot.credentials import CredentialGenerator
+from firstboot.deciding import Deciders
+from firstboot.devices import seal_credentials
+from firstboot.errors import InvalidValue, ProvisioningRefused, Refused, Unavailable
+from firstboot.keyring import Keyring
+from firstboot.model import (
+    PROVISION_STATE,
+    PROVISIONED,
+    Attribute,
+    Credentials,
+    Device,
+    DeviceProfile,
+    DeviceProposal,
+    Network,
+    Origin,
+    Provisioned,
+    ProvisioningRequest,
+    ReprovisionPolicy,
+    Scope,
+    WantedCredentials,
+)
+from firstboot.names import clean_name
+from firstboot.profiles import ProfileDirectory, compile_name_pattern
+from firstboot.reports import Reports
+from firstboot.reprovisioning import Reprovisioning
+from firstboot.secret import random_text
+from firstboot.storage import (
+    ConfirmDelivery,
+    CreateDevice,
+    HandOut,
+    Outcome,
+    Storage,
+    When,
+    Write,
+    WriteResult,
+)
+from firstboot.strategies import CreateNew, HandOutExisting, ProvisioningStrategy
+from firstboot.throttle import TokenBucket
+
+GENERATED_NAME_LENGTH = 20
+_STATE_ATTRIBUTE = Attribute(Scope.SERVER, PROVISION_STATE, PROVISIONED)
+_REFUSALS: Mapping[Outcome, tuple[str, str]] = {
+    Outcome.CREDENTIALS_IN_USE: ("token-in-use", "Another device has the wanted credentials."),
+    Outcome.DEVICE_LIMIT: ("device-limit", "The profile has as many devices as it may have."),
+    Outcome.PROFILE_GONE: ("profile-gone", "The profile was deleted meanwhile."),
+    Outcome.DEVICE_GONE: ("device-gone", "The device was deleted meanwhile."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """What a plugin offers for requests, with the runner that contains it."""
+
+    runner: PluginRunner
+    object: Any
+
+
+class _Finder:
+    """The devices of one tenant, for strategies."""
+
+    def __init__(self, storage: Storage, tenant_id: int) -> None:
+        self._storage = storage
+        self._tenant_id = tenant_id
+
+    async def find(self, name: str) -> Device | None:
+        return await self._storage.find_device(self._tenant_id, name)
+
+
+class Provisioning:
+    """Decides on provisioning requests of every dialect and transport."""
+
+    def __init__(
+        self,
+        *,
+        config: ProvisioningConfig,
+        storage: Storage,
+        commits: Batcher[Write, WriteResult],
+        keyring: Keyring,
+        profiles: ProfileDirectory,
+        strategies: Mapping[str, Offered],
+        generators: Mapping[str, Offered],
+        deciders: Deciders,
+        reports: Reports,
+        clock: Clock,
+    ) -> None:
+        self._config = config
+        self._storage = storage
+        self._commits = commits
+        self._keyring = keyring
+        self._profiles = profiles
+        self._strategies = strategies
+        self._generators = generators
+        self._deciders = deciders
+        self._reports = reports
+        self._clock = clock
+        self._reprovisioning = Reprovisioning(storage, keyring, clock, self._renew)
+        self._rates: dict[int, TokenBucket] = {}
+        self._in_flight = 0
+        self._idle: asyncio.Event | None = None
+
+    @property
+    def credential_types(self) -> Mapping[str, object]:
+        """The types of credentials that devices may ask for."""
+        return self._generators
+
+    def reveal(self, credentials: Credentials) -> Any:
+        """Return what a device is told of its credentials: JSON text or object."""
+        offered = self._generators.get(credentials.type)
+        if offered is None:  # handed out, but their plugin is not loaded any more
+            return credentials.value
+        generator: CredentialGenerator = offered.object
+        return generator.reveal(credentials)
+
+    async def provision(self, request: ProvisioningRequest) -> Provisioned:
+        """Decide on a request; what is returned is on disk.
+
+        Raises: `ProfileNotProven`, `ProvisioningRefused`: logged, audited and told to observers already.
+        `Unavailable`: nothing was decided.
+        """
+        if self._in_flight >= self._config.max_in_flight:
+            raise Unavailable("Too many provisioning requests are under way.")
+        self._in_flight += 1
+        try:
+            return await self._provision(request)
+        except Refused as refusal:
+            profile = self._profiles.find(request.key)
+            await self._reports.refused(refusal, request.origin, request.device_name, profile)
+            raise
+        finally:
+            self._in_flight -= 1
+            if self._in_flight == 0 and self._idle is not None:
+                self._idle.set()
+
+    async def reload_profiles(self) -> None:
+        """Notice a change of profiles at once, for whoever has made one in this process."""
+        await self._profiles.reload()
+
+    async def idle(self) -> None:
+        """Wait until no request is under way."""
+        if self._in_flight:
+            self._idle = asyncio.Event()
+            await self._idle.wait()
+
+    async def confirm_delivery(self, provisioned: Provisioned) -> None:
+        """Record that the device has got the answer, so that it is not given a second time."""
+        if provisioned.confirmable:
+            await self._commits.submit(ConfirmDelivery(provisioned.device_id, self._clock.now_ms()))
+
+    async def refuse_unreadable(self, origin: Origin, reason: str) -> float:
+        """Report a request that could not be read; return the seconds to hold the answer back."""
+        refusal = ProvisioningRefused(reason, code="bad-request")
+        await self._reports.refused(refusal, origin, None, None)
+        return refusal.delay_s
+
+    # -- deciding ----------------------------------------------------------------------------------
+
+    async def _provision(self, request: ProvisioningRequest) -> Provisioned:
+        # A blank name is refused before the key is looked at (contract PR-1).
+        if request.device_name is not None and not request.device_name.strip():
+            raise ProvisioningRefused("The device name is blank.", code="invalid-name")
+        profile = self._profiles.prove(request.key, request.secret)
+        name = self._allowed_name(profile, request)
+        strategy = self._strategies.get(profile.strategy)
+        if strategy is None:
+            raise ProvisioningRefused(
+                f"Profile {profile.name!r} wants the strategy {profile.strategy!r}, which no plugin offers.",
+                code="plugin-error",
+            )
+        implementation: ProvisioningStrategy = strategy.object
+        finder = _Finder(self._storage, profile.tenant_id)
+        decision = await self._ask(strategy.runner, lambda: implementation.decide(name, request, profile, finder))
+        if isinstance(decision, CreateNew):
+            return await self._create(decision.name, request, profile)
+        if isinstance(decision, HandOutExisting) and isinstance(decision.device, Device):
+            return await self._hand_out(decision.device, request, profile)
+        failure = strategy.runner.count_failure(f"decided {type(decision).__name__}")
+        raise ProvisioningRefused(str(failure), code="plugin-error")
+
+    def _allowed_name(self, profile: DeviceProfile, request: ProvisioningRequest) -> str | None:
+        """Return the cleaned name, once the profile's limits allow the request."""
+        limits = profile.limits
+        if not profile.enabled:
+            raise ProvisioningRefused(f"Profile {profile.name!r} is switched off.", code="profile-disabled")
+        if limits.expires_at_ms is not None and self._clock.now_ms() > limits.expires_at_ms:
+            raise ProvisioningRefused(f"Profile {profile.name!r} has expired.", code="profile-expired")
+        if limits.allowed_networks and not _is_inside(request.origin.address, limits.allowed_networks):
+            raise ProvisioningRefused(
+                f"Profile {profile.name!r} is not for devices at {request.origin.address}.",
+                code="network-not-allowed",
+            )
+        if request.device_name is None:
+            return None
+        try:
+            name = clean_name(request.device_name, "device name")
+        except InvalidValue as error:
+            raise ProvisioningRefused(str(error), code="invalid-name") from None
+        self._check_pattern(profile, name)
+        return name
+
+    def _check_pattern(self, profile: DeviceProfile, name: str) -> None:
+        pattern = profile.limits.name_pattern
+        if pattern is not None and not compile_name_pattern(pattern).fullmatch(name):
+            raise ProvisioningRefused(
+                f"{name!r} does not match the name pattern of profile {profile.name!r}.", code="name-not-allowed"
+            )
+
+    async def _ask(self, runner: PluginRunner, start: Callable[[], Any]) -> Any:
+        """Call a plugin's object. What it returns at once costs nothing more; what it awaits is cut off."""
+        try:
+            answer = start()
+        except Refused:
+            raise
+        except Exception as error:
+            failure = runner.count_failure(f"raised {type(error).__name__}")
+            raise ProvisioningRefused(str(failure), code="plugin-error") from error
+        if not inspect.isawaitable(answer):
+            return answer
+        try:
+            return await runner.run(lambda: answer)
+        except PluginFailed as failure:
+            raise ProvisioningRefused(str(failure), code="plugin-error") from failure
+
+    # -- new devices -------------------------------------------------------------------------------
+
+    async def _create(self, name: str | None, request: ProvisioningRequest, profile: DeviceProfile) -> Provisioned:
+        proposal = DeviceProposal(
+            name=name or random_text(GENERATED_NAME_LENGTH),
+            profile=profile.name,
+            tenant=profile.tenant_id,
+            gateway=request.gateway,
+        )
+        if self._deciders:
+            proposal = await self._deciders.ask(request, proposal)
+            self._check_pattern(profile, proposal.name)
+        credentials = await self._issue(request.wanted)
+        bucket = self._rate(profile)
+        if bucket is not None and not bucket.take():
+            raise ProvisioningRefused(
+                f"Profile {profile.name!r} provisions at most {bucket.per_minute} devices a minute.",
+                code="rate-limit",
+            )
+        now_ms = self._clock.now_ms()
+        public_id = new_public_id(now_ms)
+        info = {**proposal.additional_info, "gateway": True} if proposal.gateway else proposal.additional_info
+        try:
+            result = await self._commits.submit(
+                CreateDevice(
+                    public_id=public_id,
+                    tenant_id=profile.tenant_id,
+                    profile_id=profile.id,
+                    name=proposal.name,
+                    label=proposal.label,
+                    additional_info=info or None,
+                    attributes=(_STATE_ATTRIBUTE, *proposal.attributes),
+                    credentials=seal_credentials(self._keyring, credentials, public_id.bytes),
+                    created_at_ms=now_ms,
+                    provisioned_at_ms=now_ms,
+                    request_digest=self._digest(request, profile),
+                    max_devices=profile.limits.max_devices,
+                    audit=self._reports.audit("created", request.origin, profile, proposal.name, public_id),
+                )
+            )
+        except Unavailable:
+            if bucket is not None:
+                bucket.put_back()
+            raise
+        if result.outcome is not Outcome.DONE:
+            if bucket is not None:
+                bucket.put_back()
+            if result.outcome is not Outcome.NAME_TAKEN:
+                raise _refusal(result.outcome)
+            return await self._name_taken(proposal.name, request, profile)
+        device = Device(
+            id=result.id,
+            public_id=public_id,
+            tenant_id=profile.tenant_id,
+            profile_id=profile.id,
+            name=proposal.name,
+        )
+        return self._succeed("created", device, credentials, request, profile)
+
+    async def _name_taken(self, name: str, request: ProvisioningRequest, profile: DeviceProfile) -> Provisioned:
+        device = await self._storage.find_device(profile.tenant_id, name)
+        if device is None or device.profile_id != profile.id:
+            raise ProvisioningRefused(f"A device named {name!r} exists already.", code="name-taken")
+        if device.reopened_at_ms is not None:
+            credentials = await self._issue(request.wanted)
+            audit = self._reports.audit("re-opened", request.origin, profile, device.name, device.public_id)
+            write = await self._reprovisioning.take_over(
+                device, credentials, self._digest(request, profile), audit
+            )
+            return await self._finish(write, "re-opened", device, credentials, request, profile)
+        return await self._again(device, request, profile, code="name-taken")
+
+    async def _issue(self, wanted: WantedCredentials) -> Credentials:
+        offered = self._generators.get(wanted.type)
+        if offered is None:
+            raise ProvisioningRefused(
+                f"No plugin makes credentials of type {wanted.type!r}.", code="bad-credentials-request"
+            )
+        generator: CredentialGenerator = offered.object
+        return self._usable(offered.runner, await self._ask(offered.runner, lambda: generator.issue(wanted)))
+
+    async def _renew(self, current: Credentials) -> Credentials:
+        offered = self._generators.get(current.type)
+        if offered is None:
+            raise ProvisioningRefused(
+                f"No plugin makes credentials of type {current.type!r}.", code="cannot-rotate"
+            )
+        generator: CredentialGenerator = offered.object
+        return self._usable(offered.runner, await self._ask(offered.runner, lambda: generator.renew(current)))
+
+    @staticmethod
+    def _usable(runner: PluginRunner, issued: object) -> Credentials:
+        if isinstance(issued, Credentials) and isinstance(issued.id, str) and issued.id:
+            return issued
+        failure = runner.count_failure("issued something that is not credentials")
+        raise ProvisioningRefused(str(failure), code="plugin-error")
+
+    def _rate(self, profile: DeviceProfile) -> TokenBucket | None:
+        per_minute = profile.limits.max_per_minute
+        if per_minute is None:
+            return None
+        bucket = self._rates.get(profile.id)
+        if bucket is None or bucket.per_minute != per_minute:
+            bucket = self._rates[profile.id] = TokenBucket(per_minute, self._clock.monotonic)
+        return bucket
+
+    # -- devices that exist ------------------------------------------------------------------------
+
+    async def _hand_out(self, device: Device, request: ProvisioningRequest, profile: DeviceProfile) -> Provisioned:
+        attributes: tuple[Attribute, ...] = ()
+        if self._deciders:
+            proposal = DeviceProposal(
+                name=device.name, profile=profile.name, tenant=profile.tenant_id, label=device.label, existing=True
+            )
+            attributes = (await self._deciders.ask(request, proposal)).attributes
+        credentials = await self._reprovisioning.current(device)
+        write = HandOut(
+            device_id=device.id,
+            when=When.NOT_PROVISIONED,
+            at_ms=self._clock.now_ms(),
+            attributes=attributes,
+            request_digest=self._digest(request, profile),
+            audit=self._reports.audit("handed-out", request.origin, profile, device.name, device.public_id),
+        )
+        result = await self._commits.submit(write)
+        if result.outcome is Outcome.STALE:
+            # The other asker has won, perhaps just now: look at the device as it is.
+            fresh = await self._storage.find_device(profile.tenant_id, device.name)
+            return await self._again(fresh or device, request, profile, code="already-provisioned")
+        if result.outcome is not Outcome.DONE:
+            raise _refusal(result.outcome)
+        return self._succeed("handed-out", device, credentials, request, profile)
+
+    async def _again(
+        self, device: Device, request: ProvisioningRequest, profile: DeviceProfile, *, code: str
+    ) -> Provisioned:
+        """Answer a device that was provisioned before, if the profile's policy allows it."""
+        if profile.reprovision is ReprovisionPolicy.REJECT:
+            raise ProvisioningRefused(f"Device {device.name!r} was provisioned before.", code=code)
+        rotate = profile.reprovision is ReprovisionPolicy.ROTATE
+        how = "rotated" if rotate else "answered-again"
+        audit = self._reports.audit(how, request.origin, profile, device.name, device.public_id)
+        digest = self._digest(request, profile)
+        issued = await self._issue(request.wanted) if request.wanted.given else None
+        if rotate:
+            write, credentials = await self._reprovisioning.rotate(device, profile, issued, digest, audit)
+        else:
+            write, credentials = await self._reprovisioning.retry(device, profile, issued, digest, audit)
+        return await self._finish(write, how, device, credentials, request, profile)
+
+    async def _finish(
+        self,
+        write: Write,
+        how: str,
+        device: Device,
+        credentials: Credentials,
+        request: ProvisioningRequest,
+        profile: DeviceProfile,
+    ) -> Provisioned:
+        result = await self._commits.submit(write)
+        if result.outcome is Outcome.STALE:
+            raise ProvisioningRefused(
+                f"Device {device.name!r} has used its credentials meanwhile.", code="not-the-same-device"
+            )
+        if result.outcome is not Outcome.DONE:
+            raise _refusal(result.outcome)
+        return self._succeed(how, device, credentials, request, profile)
+
+    def _digest(self, request: ProvisioningRequest, profile: DeviceProfile) -> bytes | None:
+        """Return what tells whether two requests are the same; None where nobody will ask."""
+        if profile.reprovision is ReprovisionPolicy.REJECT:
+            return None
+        wanted = request.wanted
+        parts = (
+            profile.id, request.device_name, request.gateway, wanted.type, wanted.token,
+            wanted.client_id, wanted.username, wanted.password, wanted.certificate,
+        )  # fmt: skip
+        return self._keyring.digest("provisioning-request", json.dumps(parts))
+
+    def _succeed(
+        self,
+        how: str,
+        device: Device,
+        credentials: Credentials,
+        request: ProvisioningRequest,
+        profile: DeviceProfile,
+    ) -> Provisioned:
+        self._reports.provisioned(how, device, credentials, request.origin, profile)
+        return Provisioned(
+            device_id=device.id,
+            device_name=device.name,
+            credentials=credentials,
+            confirmable=profile.reprovision is not ReprovisionPolicy.REJECT,
+        )
+
+
+def _refusal(outcome: Outcome) -> ProvisioningRefused:
+    code, message = _REFUSALS.get(outcome, ("unavailable", "The database refused the write."))
+    return ProvisioningRefused(message, code=code)
+
+
+@lru_cache(maxsize=4096)
+def _is_inside(address: str, networks: tuple[Network, ...]) -> bool:
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
+        ip = ip.ipv4_mapped
+    return any(ip in network for network in networks)

@@ -1,0 +1,58 @@
+"""Provisioning strategies: whether a request may have a device, and which."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from firstboot.model import Device, DeviceProfile, ProvisioningRequest
+
+
+@dataclass(frozen=True, slots=True)
+class CreateNew:
+    """Make a new device. A name that is taken refuses the request; the strategy need not look."""
+
+    name: str | None
+    """None: the server draws a random name."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandOutExisting:
+    """Give the device that exists the credentials that it has, if it was not given them before."""
+
+    device: Device
+
+
+Decision: TypeAlias = CreateNew | HandOutExisting
+
+
+class DeviceFinder(Protocol):
+    """The devices of the profile's tenant, as far as a strategy may see them."""
+
+    async def find(self, name: str) -> Device | None:
+        """Return the device of this name, of whatever profile, or None."""
+        ...
+
+
+class ProvisioningStrategy(Protocol):
+    """Decides on requests whose profile is proven and whose limits allow them.
+
+    `decide` may return the decision or an awaitable of it. What it returns at once must not block; what it
+    awaits is cut off after the plugin's time-out, and the request refused.
+    """
+
+    name: str
+    """Such as ``allow-create-new``; profiles name it."""
+
+    def decide(
+        self, name: str | None, request: ProvisioningRequest, profile: DeviceProfile, devices: DeviceFinder
+    ) -> Decision | Awaitable[Decision]:
+        """Decide which device the asker gets.
+
+        ``name`` is the cleaned device name, None when the device gave none.
+
+        Raises: `ProvisioningRefused` with a code; `ProfileNotProven` when the device shall not even learn
+        that its key and secret are right.
+        """
+        ...

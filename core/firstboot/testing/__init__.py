@@ -1,0 +1,56 @@
+"""The kit for plugin authors: suites to inherit, a storage in memory, and ready-made values.
+
+Needs ``pip install firstboot[testing]``.
+"""
+
+import pytest
+
+# Before they are imported: a failed assertion then shows the values, as in any test module.
+pytest.register_assert_rewrite(
+    "firstboot.testing.credentials",
+    "firstboot.testing.plugin",
+    "firstboot.testing.storage_base",
+    "firstboot.testing.storage_batches",
+    "firstboot.testing.storage_credentials",
+    "firstboot.testing.storage_devices",
+    "firstboot.testing.storage_profiles",
+    "firstboot.testing.storage_random",
+    "firstboot.testing.storage_reads",
+    "firstboot.testing.strategies",
+)
+
+from firstboot.testing.credentials import CredentialGeneratorConformance  # noqa: E402
+from firstboot.testing.leaks import NoLeaks, no_leaks  # noqa: E402
+from firstboot.testing.memory import MemoryStorage  # noqa: E402
+from firstboot.testing.plugin import PluginConformance  # noqa: E402
+from firstboot.testing.samples import (  # noqa: E402
+    NOW_MS,
+    ORIGIN,
+    a_device,
+    a_profile,
+    a_provisioned_device,
+    a_request,
+    an_audit_entry,
+)
+from firstboot.testing.storage import StorageConformance  # noqa: E402
+from firstboot.testing.storage_base import OpenStorage  # noqa: E402
+from firstboot.testing.strategies import FakeFinder, StrategyConformance  # noqa: E402
+
+__all__ = [
+    "NOW_MS",
+    "ORIGIN",
+    "CredentialGeneratorConformance",
+    "FakeFinder",
+    "MemoryStorage",
+    "NoLeaks",
+    "OpenStorage",
+    "PluginConformance",
+    "StorageConformance",
+    "StrategyConformance",
+    "a_device",
+    "a_profile",
+    "a_provisioned_device",
+    "a_request",
+    "an_audit_entry",
+    "no_leaks",
+]

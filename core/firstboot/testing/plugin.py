@@ -1,0 +1,110 @@
+"""What every plugin must hold to, whatever it offers, as tests to inherit."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+from types import ModuleType
+
+import pytest
+
+from firstboot import hookspecs
+from firstboot.config import Config, PluginsConfig
+from firstboot.hookspecs import API_VERSION, DECIDING, OBSERVING, PROJECT
+from firstboot.plugin_manager import PluginManager, PluginState
+from firstboot.testing.leaks import NoLeaks
+
+_PREFIX = f"{PROJECT}_"
+_NAME = "under-test"
+# What is offered by hooks that need nothing but the configuration, and what each offer is known by.
+_OFFERS = (("firstboot_provisioning_strategies", "name"), ("firstboot_credential_generators", "type"))
+
+_IMPORT_ALONE = """
+import asyncio, importlib, sys
+from firstboot.testing.leaks import no_leaks
+
+async def main():
+    async with no_leaks():
+        importlib.import_module(sys.argv[1])
+
+asyncio.run(main())
+"""
+
+
+class PluginConformance(NoLeaks):
+    """Inherit, and override the fixture ``plugin``; ``config`` when yours needs settings."""
+
+    @pytest.fixture
+    def plugin(self) -> object:
+        """Return the plugin under test: the module, or the object."""
+        raise NotImplementedError("Override the fixture 'plugin' to return yours.")
+
+    @pytest.fixture
+    def config(self) -> Config:
+        """Return the configuration; without settings each section has its defaults."""
+        return Config({})
+
+    @pytest.fixture
+    def manager(self, plugin: object) -> PluginManager:
+        """Return a plugin manager that has loaded this plugin and no other."""
+        manager = PluginManager(PluginsConfig())
+        manager.register(plugin, _NAME)
+        return manager
+
+    def test_it_speaks_the_plugin_api_of_this_server(self, plugin: object) -> None:
+        assert getattr(plugin, "FIRSTBOOT_API", None) == API_VERSION
+
+    def test_it_is_loaded(self, manager: PluginManager) -> None:
+        assert [(info.state, info.reason) for info in manager.infos()] == [(PluginState.ACTIVE, "")]
+
+    def test_it_implements_a_hook(self, manager: PluginManager) -> None:
+        (info,) = manager.infos()
+
+        assert info.hooks, "a plugin without hooks does nothing"
+
+    def test_each_function_with_the_name_of_a_hook_is_marked(self, plugin: object) -> None:
+        unmarked = [
+            name
+            for name in dir(plugin)
+            if name.startswith(_PREFIX) and not hasattr(getattr(plugin, name), f"{PROJECT}_impl")
+        ]
+
+        assert not unmarked, "put @hookimpl before them, or they are never called"
+
+    def test_each_marked_function_is_a_known_hook(self, plugin: object) -> None:
+        known = {name for name in vars(hookspecs) if name.startswith(_PREFIX)}
+        marked = {name for name in dir(plugin) if hasattr(getattr(plugin, name, None), f"{PROJECT}_impl")}
+
+        assert marked <= known
+
+    def test_what_offers_is_a_plain_function(self, plugin: object) -> None:
+        for name in dir(plugin):
+            if name.startswith(_PREFIX) and name not in DECIDING + OBSERVING:
+                assert not inspect.iscoroutinefunction(getattr(plugin, name)), f"{name} is called at start"
+
+    @pytest.mark.parametrize(("hook", "key"), _OFFERS)
+    def test_what_it_offers_has_names_of_its_own(
+        self, manager: PluginManager, config: Config, hook: str, key: str
+    ) -> None:
+        offered = manager.collect(hook, key, config=config)
+
+        assert not manager.errors
+        assert all(offered)
+
+    def test_its_sections_are_frozen_dataclasses(self, manager: PluginManager) -> None:
+        for name, section in manager.config_sections().items():
+            parameters = getattr(section, "__dataclass_params__", None)
+            assert parameters is not None, f"[{name}] is read into a dataclass"
+            assert parameters.frozen, f"[{name}] may not change while the server runs"
+
+    def test_importing_it_starts_nothing(self, plugin: object) -> None:
+        if not isinstance(plugin, ModuleType):
+            pytest.skip("it is not a module")
+
+        # In a process of its own: here it has been imported already.
+        done = subprocess.run(  # noqa: S603 -- our own code, with the name of the module
+            [sys.executable, "-c", _IMPORT_ALONE, plugin.__name__], capture_output=True, text=True, check=False
+        )
+
+        assert done.returncode == 0, done.stderr

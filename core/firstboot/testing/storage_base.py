@@ -1,0 +1,206 @@
+"""What the parts of the storage suite share: fixtures, a world to write in, and pictures of its state."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+
+from firstboot.keyring import Keyring
+from firstboot.model import (
+    DEFAULT_TENANT,
+    PROVISION_STATE,
+    PROVISIONED,
+    Attribute,
+    Device,
+    DeviceProfile,
+    Scope,
+    Tenant,
+)
+from firstboot.storage import (
+    AuditChain,
+    AuditQuery,
+    AuditRow,
+    CreateDevice,
+    CreateProfile,
+    DeviceQuery,
+    HandOut,
+    Outcome,
+    ReplaceCredentials,
+    SealedCredentials,
+    Storage,
+    When,
+    Write,
+)
+from firstboot.testing.leaks import NoLeaks
+from firstboot.testing.samples import NOW_MS, a_profile, an_audit_entry
+
+OpenStorage: TypeAlias = Callable[[], Awaitable[Storage]]
+
+IS_PROVISIONED = Attribute(Scope.SERVER, PROVISION_STATE, PROVISIONED)
+ALL = 100_000
+
+
+def digest(token: str) -> bytes:
+    """Return 16 bytes for a token, as the keyring would."""
+    return hashlib.sha256(token.encode()).digest()[:16]
+
+
+def sealed(token: str) -> SealedCredentials:
+    """Return credentials with the digest of this token."""
+    return SealedCredentials("ACCESS_TOKEN", digest(token), b"sealed " + token.encode())
+
+
+@dataclass
+class World:
+    """A storage with one profile in it, and short ways to write."""
+
+    storage: Storage
+    chain: AuditChain
+    tenant: Tenant
+    profile: DeviceProfile
+
+    @classmethod
+    async def begin(cls, storage: Storage, chain: AuditChain, tenant: Tenant, profile: str = "sensor") -> World:
+        """Make the profile."""
+        world = cls(storage, chain, tenant, a_profile(tenant_id=tenant.id))
+        world.profile = await world.make_profile(profile)
+        return world
+
+    async def do(self, *writes: Write) -> list[Outcome]:
+        """Do writes in one batch."""
+        return [result.outcome for result in await self.storage.write(writes, self.chain)]
+
+    def device(self, name: str, token: str | None = None, **fields: Any) -> CreateDevice:
+        """Return the write that makes a device; the token is drawn from its name unless given."""
+        values: dict[str, Any] = {
+            "public_id": uuid4(),
+            "tenant_id": self.tenant.id,
+            "profile_id": self.profile.id,
+            "name": name,
+            "credentials": sealed(f"token of {name}" if token is None else token),
+            "created_at_ms": NOW_MS,
+            "audit": an_audit_entry("device-provisioned", device=name),
+        }
+        return CreateDevice(**values | fields)
+
+    async def make_device(self, name: str = "meter-7", token: str | None = None, **fields: Any) -> Device:
+        """Make a device and read it."""
+        assert await self.do(self.device(name, token, **fields)) == [Outcome.DONE]
+        return await self.read(name)
+
+    async def make_profile(self, name: str, **fields: Any) -> DeviceProfile:
+        """Make a profile and read it."""
+        profile = a_profile(name, tenant_id=self.tenant.id, **fields)
+        (made,) = await self.storage.write(
+            [CreateProfile(profile=profile, audit=an_audit_entry("profile-created"))], self.chain
+        )
+        assert made.outcome is Outcome.DONE
+        return await self.read_profile(made.id)
+
+    async def read(self, name: str) -> Device:
+        """Read a device that has to be there."""
+        device = await self.storage.find_device(self.tenant.id, name)
+        assert device is not None
+        return device
+
+    async def read_profile(self, profile_id: int) -> DeviceProfile:
+        """Read a profile that has to be there."""
+        (profile,) = [each for each in await self.storage.all_profiles() if each.id == profile_id]
+        return profile
+
+    async def audit(self) -> list[AuditRow]:
+        """Read the whole audit log."""
+        return list(await self.storage.list_audit(AuditQuery(limit=ALL)))
+
+    async def state(self) -> dict[str, Any]:
+        """Return everything that can be read of this tenant, to compare before and after."""
+        devices = await self.storage.list_devices(DeviceQuery(tenant_id=self.tenant.id, limit=ALL))
+        return {
+            "devices": list(devices),
+            "count": await self.storage.count_devices(self.profile.id),
+            "credentials": {each.id: list(await self.storage.device_credentials(each.id)) for each in devices},
+            "attributes": {each.id: await attributes(self.storage, each.id) for each in devices},
+            "profiles": {each.id: each for each in await self.storage.all_profiles()},
+            "audit": await self.audit(),
+            "last change": await self.storage.last_change(),
+        }
+
+
+async def attributes(storage: Storage, device_id: int) -> dict[tuple[Scope, str], str]:
+    """Return a device's attributes, the values as JSON: so 1, 1.0 and true are three values."""
+    read = await storage.device_attributes(device_id)
+    as_json = {(each.scope, each.key): json.dumps(each.value, sort_keys=True) for each in read}
+    assert len(as_json) == len(read), "an attribute is there twice"
+    return as_json
+
+
+def hand_out(device_id: int, when: When = When.NOT_PROVISIONED, **fields: Any) -> HandOut:
+    """Return the write that hands out a device."""
+    values: dict[str, Any] = {"at_ms": NOW_MS, "audit": an_audit_entry("device-provisioned")}
+    return HandOut(device_id=device_id, when=when, **values | fields)
+
+
+def replace_credentials(device_id: int, old: str, new: str, **fields: Any) -> ReplaceCredentials:
+    """Return the write that replaces the credentials of one token by those of another."""
+    values: dict[str, Any] = {
+        "when": When.ALWAYS,
+        "keep_old_until_ms": None,
+        "at_ms": NOW_MS,
+        "provisioned": False,
+        "audit": an_audit_entry("credentials-replaced"),
+    }
+    return ReplaceCredentials(
+        device_id=device_id, replaces=digest(old), credentials=sealed(new), **values | fields
+    )
+
+
+@pytest.mark.asyncio
+class StorageSuite(NoLeaks):
+    """Fixtures of all parts of the suite."""
+
+    opens_twice: ClassVar[bool] = True
+    """Whether two storages can be open on the same data at the same time."""
+
+    @pytest.fixture
+    def open_storage(self) -> OpenStorage:
+        """Return what opens the storage under test: empty in each test, and then on the same data again."""
+        raise NotImplementedError("Override the fixture 'open_storage' to return what opens yours.")
+
+    async def add_tenant(self, storage: Storage, name: str) -> Tenant:
+        """Make another tenant. Override this: without it the borders between tenants are not tested."""
+        pytest.skip("override 'add_tenant' to test what belongs to one tenant only")
+
+    @pytest_asyncio.fixture
+    async def storage(self, open_storage: OpenStorage) -> AsyncIterator[Storage]:
+        """Return an open storage."""
+        storage = await open_storage()
+        yield storage
+        await storage.close()
+
+    @pytest_asyncio.fixture
+    async def other_storage(self, storage: Storage, open_storage: OpenStorage) -> AsyncIterator[Storage]:
+        """Return another storage that is open on the same data."""
+        if not self.opens_twice:
+            pytest.skip("it cannot be opened twice")
+        other = await open_storage()
+        yield other
+        await other.close()
+
+    @pytest.fixture
+    def chain(self) -> AuditChain:
+        """Return an audit chain with a key of its own."""
+        return Keyring.generate().link
+
+    @pytest_asyncio.fixture
+    async def world(self, storage: Storage, chain: AuditChain) -> World:
+        """Return the storage with a profile in it."""
+        tenant = await storage.find_tenant(DEFAULT_TENANT)
+        assert tenant is not None, "the default tenant exists from the start"
+        return await World.begin(storage, chain, tenant)

@@ -1,0 +1,210 @@
+"""Storage suite: random batches end as they do in `MemoryStorage`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from firstboot.model import DEFAULT_TENANT, Attribute, Device, Scope
+from firstboot.storage import (
+    AppendAudit,
+    AuditChain,
+    AuditQuery,
+    ChangeKind,
+    ConfirmDelivery,
+    DeleteDevice,
+    DeviceQuery,
+    Outcome,
+    RecordLogin,
+    ReopenDevice,
+    Storage,
+    When,
+    Write,
+)
+from firstboot.testing.memory import MemoryStorage
+from firstboot.testing.samples import NOW_MS, an_audit_entry
+from firstboot.testing.storage_base import (
+    ALL,
+    StorageSuite,
+    World,
+    attributes,
+    digest,
+    hand_out,
+    replace_credentials,
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A write in terms of few names and tokens, so that they collide."""
+
+    kind: str
+    name: int
+    token: int
+    old_token: int
+    when: When
+    max_devices: int | None
+    at_ms: int
+
+
+_STEPS = st.builds(
+    Step,
+    # More that make devices than of any other kind: the others need some.
+    kind=st.sampled_from(
+        ["create"] * 4 + ["hand out", "replace", "rotate", "login", "confirm", "reopen", "delete", "audit"]
+    ),
+    name=st.integers(0, 2),
+    token=st.integers(0, 4),
+    old_token=st.integers(0, 4),
+    when=st.sampled_from(When),
+    max_devices=st.sampled_from([None, None, 1, 2, 3]),
+    at_ms=st.integers(NOW_MS, NOW_MS + 3),
+)
+_BATCHES = st.lists(st.lists(_STEPS, min_size=3, max_size=12), min_size=3, max_size=5)
+
+
+@dataclass
+class _Side:
+    """One of the two storages, with its own ids for the same names."""
+
+    world: World
+    prefix: str
+    ids: dict[str, int] = field(default_factory=dict)
+    first_change: int = 0
+    first_audit: int = 0
+
+    @classmethod
+    async def begin(cls, storage: Storage, chain: AuditChain, prefix: str) -> _Side:
+        tenant = await storage.find_tenant(DEFAULT_TENANT)
+        assert tenant is not None
+        side = cls(await World.begin(storage, chain, tenant, prefix), prefix)
+        side.first_change = await storage.last_change()
+        newest = await storage.list_audit(AuditQuery(limit=1, newest_first=True))
+        side.first_audit = newest[0].id if newest else 0
+        return side
+
+    def write(self, step: Step) -> Write:
+        name, device_id = self.name(step), self.ids.get(self.name(step), 987_654_321)
+        token, old = f"{self.prefix} token {step.token}", f"{self.prefix} token {step.old_token}"
+        audit = an_audit_entry(step.kind, device=name, detail=str(step))
+        extra: dict[str, Any] = {
+            "attributes": (Attribute(Scope.SHARED, f"key {step.token % 2}", [step.kind, step.token]),),
+            "request_digest": digest(token),
+            "audit": audit,
+        }
+        match step.kind:
+            case "create":
+                return self.world.device(name, token, max_devices=step.max_devices, **extra)
+            case "hand out":
+                return hand_out(device_id, step.when, at_ms=step.at_ms, **extra)
+            case "replace":
+                return replace_credentials(device_id, old, token, when=step.when, audit=audit)
+            case "rotate":
+                return replace_credentials(
+                    device_id,
+                    old,
+                    token,
+                    when=step.when,
+                    keep_old_until_ms=NOW_MS + 60_000,
+                    at_ms=step.at_ms,
+                    provisioned=True,
+                    **extra,
+                )
+            case "login":
+                return RecordLogin(device_id, step.at_ms)
+            case "confirm":
+                return ConfirmDelivery(device_id, NOW_MS)
+            case "reopen":
+                return ReopenDevice(device_id=device_id, at_ms=step.at_ms, audit=audit)
+            case "delete":
+                return DeleteDevice(device_id=device_id, audit=audit)
+            case _:
+                return AppendAudit(audit)
+
+    def name(self, step: Step) -> str:
+        return f"{self.prefix} device {step.name}"
+
+    def learn(self, steps: Sequence[Step], results: Sequence[Any]) -> None:
+        for step, result in zip(steps, results, strict=True):
+            if step.kind == "create" and result.outcome is Outcome.DONE:
+                self.ids[self.name(step)] = result.id
+
+    async def state(self) -> dict[str, Any]:
+        """Return everything about the devices, without the ids, which differ."""
+        storage = self.world.storage
+        devices = await storage.list_devices(
+            DeviceQuery(tenant_id=self.world.tenant.id, profile_id=self.world.profile.id, limit=ALL)
+        )
+        return {
+            "devices": [_facts(device) for device in devices],
+            "count": await storage.count_devices(self.world.profile.id),
+            "attributes": {each.name: await attributes(storage, each.id) for each in devices},
+            "credentials": {
+                each.name: {
+                    (found.digest, found.sealed, found.valid_until_ms, found.first_login_at_ms)
+                    for found in await storage.device_credentials(each.id)
+                }
+                for each in devices
+            },
+            "audit": [
+                row.entry for row in await storage.list_audit(AuditQuery(after_id=self.first_audit, limit=ALL))
+            ],
+        }
+
+    async def changes(self) -> set[tuple[ChangeKind, str]]:
+        names = {device_id: name for name, device_id in self.ids.items()}
+        changes = await self.world.storage.changes_since(self.first_change)
+        return {(change.kind, names[change.ref]) for change in changes if change.ref in names}
+
+
+class RandomTests(StorageSuite):
+    """Random batches, done in the storage under test and in memory."""
+
+    # The storage is the same for all examples; each has a profile, names and tokens of its own in it.
+    @settings(
+        max_examples=100,
+        deadline=None,
+        suppress_health_check=[
+            HealthCheck.function_scoped_fixture,
+            HealthCheck.differing_executors,
+            HealthCheck.too_slow,
+        ],
+    )
+    @given(batches=_BATCHES)
+    async def test_random_batches_end_as_in_memory(
+        self, storage: Storage, chain: AuditChain, batches: list[list[Step]]
+    ) -> None:
+        prefix = uuid4().hex
+        model = MemoryStorage()
+        expected, actual = await _Side.begin(model, chain, prefix), await _Side.begin(storage, chain, prefix)
+
+        for batch in batches:
+            writes = [actual.write(step) for step in batch]
+            results = await storage.write(writes, chain)
+            # One by one, to know before each what stands against it: any of that is a true answer.
+            for step, write, result in zip(batch, [expected.write(step) for step in batch], results, strict=True):
+                obstacles = set(model.obstacles(write)) or {Outcome.DONE}
+                assert result.outcome in obstacles, step
+                (modelled,) = await model.write([write], chain)
+                expected.learn([step], [modelled])
+            actual.learn(batch, results)
+
+        assert await actual.state() == await expected.state()
+        assert await expected.changes() <= await actual.changes()
+
+
+def _facts(device: Device) -> tuple[object, ...]:
+    return (
+        device.name,
+        device.provision_state,
+        device.provisioned_at_ms,
+        device.delivered_at_ms,
+        device.first_login_at_ms,
+        device.reopened_at_ms,
+        device.request_digest,
+    )

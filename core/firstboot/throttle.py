@@ -1,0 +1,126 @@
+"""Counting failures, so that guessing is slow and loud, and nobody but the guesser is held up (threat PV-2)."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+logger = logging.getLogger(__name__)
+
+WINDOW_S = 60.0
+MAX_SOURCES = 10_000
+_DELAY_STEP_S = 0.1
+
+
+@lru_cache(maxsize=4096)
+def source_of(address: str) -> str:
+    """Return what counts as one peer: an IPv4 address, or the /64 of an IPv6 address."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.ipv4_mapped:
+            return str(ip.ipv4_mapped)
+        return str(ipaddress.ip_network((int(ip) >> 64 << 64, 64)))
+    return address
+
+
+@dataclass(slots=True)
+class _Window:
+    ends_at: float
+    failures: int = 0
+    suppressed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Penalty:
+    """What a failing request earns."""
+
+    delay_s: float
+    """How long to hold back the failing answer."""
+    report: bool
+    """Whether it is reported by itself; otherwise it only counts in the summary."""
+
+
+class FailureThrottle:
+    """Counts failing requests in windows of a minute, per source. Successful ones never meet it."""
+
+    def __init__(self, *, per_minute: int, max_delay_s: float, monotonic: Callable[[], float]) -> None:
+        self._per_minute = per_minute
+        self._max_delay_s = max_delay_s
+        self._monotonic = monotonic
+        self._windows: OrderedDict[str, _Window] = OrderedDict()
+
+    def record(self, *sources: str) -> Penalty:
+        """Count one failure for each of the sources, and return what the worst of them earns."""
+        now = self._monotonic()
+        excess = 0
+        windows = [self._window(source, now) for source in sources]
+        for window in windows:
+            window.failures += 1
+            excess = max(excess, window.failures - self._per_minute)
+        if excess <= 0:
+            return Penalty(0.0, True)
+        windows[0].suppressed += 1
+        return Penalty(min(self._max_delay_s, excess * _DELAY_STEP_S), False)
+
+    def _window(self, source: str, now: float) -> _Window:
+        window = self._windows.get(source)
+        if window is None or window.ends_at <= now:
+            if window is not None:
+                self._summarise(source, window)
+            window = self._windows[source] = _Window(now + WINDOW_S)
+            self._windows.move_to_end(source)
+            if len(self._windows) > MAX_SOURCES:
+                self._summarise(*self._windows.popitem(last=False))
+        return window
+
+    def sweep(self) -> None:
+        """Forget windows that are over, with a summary line where failures were not reported one by one."""
+        now = self._monotonic()
+        while self._windows:
+            source, window = next(iter(self._windows.items()))
+            if window.ends_at > now:
+                return
+            del self._windows[source]
+            self._summarise(source, window)
+
+    def _summarise(self, source: str, window: _Window) -> None:
+        if window.suppressed:
+            logger.warning(
+                "many failures from one source were not reported one by one",
+                extra={"source": source, "failures": window.failures, "not_reported": window.suppressed},
+            )
+
+
+class TokenBucket:
+    """Allows ``per_minute`` takings a minute; what was taken in vain can be put back."""
+
+    def __init__(self, per_minute: int, monotonic: Callable[[], float]) -> None:
+        self._capacity = float(per_minute)
+        self._tokens = self._capacity
+        self._monotonic = monotonic
+        self._filled_at = monotonic()
+
+    @property
+    def per_minute(self) -> int:
+        return int(self._capacity)
+
+    def take(self) -> bool:
+        """Take one, if there is one."""
+        now = self._monotonic()
+        self._tokens = min(self._capacity, self._tokens + (now - self._filled_at) * self._capacity / 60.0)
+        self._filled_at = now
+        if self._tokens < 1.0:
+            return False
+        self._tokens -= 1.0
+        return True
+
+    def put_back(self) -> None:
+        """Return one that was taken."""
+        self._tokens = min(self._capacity, self._tokens + 1.0)

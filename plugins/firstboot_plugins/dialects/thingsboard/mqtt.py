@@ -1,0 +1,124 @@
+"""ThingsBoard over MQTT: provision-only sessions (contract 2.6, 2.7) and device logins (contract 3.3)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from firstboot.app import Services
+from firstboot.errors import ProfileNotProven, Refused, Unavailable
+from firstboot.logins import Match
+from firstboot.model import Origin, Provisioned, ProvisioningRequest
+from firstboot_plugins.dialects.thingsboard import provisioning_json, provisioning_protobuf
+from firstboot_plugins.dialects.thingsboard.login import log_in
+from firstboot_plugins.dialects.thingsboard.provisioning_request import (
+    MalformedRequest,
+    NotJson,
+    UnreadableRequest,
+)
+from firstboot_plugins.transports.mqtt.dialect import Message, Reply, SessionTopics
+from firstboot_plugins.transports.mqtt.packets import Connect, Publish, Reason
+
+PROVISION_USER = "provision"
+REQUEST_TOPIC = "/provision/request"
+RESPONSE_TOPIC = "/provision/response"
+
+
+class ThingsBoardMqtt:
+    """The dialect as the MQTT transport sees it."""
+
+    name = "thingsboard"
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def provision_session(self, connect: Connect, origin: Origin) -> SessionTopics | None:
+        """Take every session whose user name or client id is ``provision`` (contract PM-1)."""
+        if connect.username == PROVISION_USER or connect.client_id == PROVISION_USER:
+            return ProvisionSession(self._services, origin.address)
+        return None
+
+    async def login(self, connect: Connect, origin: Origin) -> Match:
+        return await log_in(connect, origin, self._services.logins)
+
+
+class ProvisionSession:
+    """A session that may only ask to be provisioned. It sees its own answers and nothing else."""
+
+    __slots__ = ("_granted_qos", "_origin", "_provisioning", "_speaks_protobuf")
+
+    def __init__(self, services: Services, address: str) -> None:
+        self._provisioning = services.provisioning
+        self._origin = Origin(transport="mqtt", dialect="thingsboard", address=address)
+        self._granted_qos: int | None = None
+        self._speaks_protobuf = False
+
+    def subscribe(self, topic_filter: str, qos: int) -> int | None:
+        if topic_filter != RESPONSE_TOPIC:
+            return None
+        self._granted_qos = min(qos, 1)
+        return self._granted_qos
+
+    def unsubscribe(self, topic_filter: str) -> bool:
+        existed = topic_filter == RESPONSE_TOPIC and self._granted_qos is not None
+        if existed:
+            self._granted_qos = None
+        return existed
+
+    async def publish(self, message: Publish) -> Reply:
+        if message.topic != REQUEST_TOPIC:
+            return Reply(Reason.TOPIC_NAME_INVALID, close=True)
+        try:
+            request = self._decode(message.payload)
+        except MalformedRequest as error:
+            # ThingsBoard closes here; a device that is told can try again (contract, section 7).
+            await asyncio.sleep(await self._provisioning.refuse_unreadable(self._origin, str(error)))
+            return self._respond(self._failure())
+        except UnreadableRequest as error:
+            await self._provisioning.refuse_unreadable(self._origin, str(error))
+            return Reply(Reason.PAYLOAD_FORMAT_INVALID, must_tell=True)
+        return await self._provision(request)
+
+    def _decode(self, payload: bytes) -> ProvisioningRequest:
+        """Read JSON, else protobuf; once a session has spoken protobuf it is answered so (contract PM-13)."""
+        try:
+            return provisioning_json.decode_request(payload, self._origin, self._provisioning.credential_types)
+        except NotJson:
+            request = provisioning_protobuf.decode_request(payload, self._origin)
+            self._speaks_protobuf = True
+            return request
+
+    async def _provision(self, request: ProvisioningRequest) -> Reply:
+        try:
+            provisioned = await self._provisioning.provision(request)
+        except Refused as refusal:
+            if refusal.delay_s:
+                await asyncio.sleep(refusal.delay_s)
+            not_proven = isinstance(refusal, ProfileNotProven)
+            return self._respond(self._not_found() if not_proven else self._failure())
+        except Unavailable:
+            return self._respond(self._failure())
+        return self._respond(self._success(provisioned), self._confirmation(provisioned))
+
+    def _respond(self, payload: bytes, delivered: Callable[[], Awaitable[None]] | None = None) -> Reply:
+        # Without a subscription the answer is sent all the same, with QoS 1 (contract PM-9).
+        qos = 1 if self._granted_qos is None else self._granted_qos
+        return Reply(messages=(Message(RESPONSE_TOPIC, payload, qos, delivered),))
+
+    def _confirmation(self, provisioned: Provisioned) -> Callable[[], Awaitable[None]] | None:
+        if not provisioned.confirmable:
+            return None
+        return lambda: self._provisioning.confirm_delivery(provisioned)
+
+    def _success(self, provisioned: Provisioned) -> bytes:
+        credentials = provisioned.credentials
+        revealed = self._provisioning.reveal(credentials)
+        if self._speaks_protobuf:
+            return provisioning_protobuf.success(credentials.type, revealed)
+        return provisioning_json.success(credentials.type, revealed)
+
+    def _not_found(self) -> bytes:
+        return provisioning_protobuf.NOT_FOUND if self._speaks_protobuf else provisioning_json.NOT_FOUND
+
+    def _failure(self) -> bytes:
+        return provisioning_protobuf.FAILURE if self._speaks_protobuf else provisioning_json.FAILURE

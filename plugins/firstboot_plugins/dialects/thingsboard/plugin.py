@@ -1,0 +1,27 @@
+"""ThingsBoard's wire contract as a plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from firstboot.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from firstboot.app import Services
+
+FIRSTBOOT_API = 1
+
+
+@hookimpl
+def firstboot_mqtt_dialects(services: Services) -> Iterable[object]:
+    from firstboot_plugins.dialects.thingsboard.mqtt import ThingsBoardMqtt
+
+    return [ThingsBoardMqtt(services)]
+
+
+@hookimpl
+def firstboot_http_routes(services: Services) -> Iterable[object]:
+    from firstboot_plugins.dialects.thingsboard.http import routes
+
+    return routes(services)

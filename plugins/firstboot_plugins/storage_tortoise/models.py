@@ -1,0 +1,118 @@
+"""Tortoise models over the tables of the migrations, for reading.
+
+They are made anew for each kind of database, because Tortoise keeps the SQL dialect in the class: shared by an
+SQLite and a PostgreSQL storage in one process, they would speak to both in the dialect of the last one opened.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar, cast
+
+from tortoise import fields
+from tortoise.models import Model
+
+M = TypeVar("M", bound=Model)
+
+
+class MetaValue(Model):
+    name = fields.CharField(255, primary_key=True)
+    value = fields.BinaryField()
+
+    class Meta:
+        abstract = True
+
+
+class Tenant(Model):
+    id = fields.BigIntField(primary_key=True)
+    name = fields.TextField()
+
+    class Meta:
+        abstract = True
+
+
+class DeviceProfile(Model):
+    id = fields.BigIntField(primary_key=True)
+    public_id = fields.BinaryField()
+    tenant_id = fields.BigIntField()
+    name = fields.TextField()
+    strategy = fields.TextField()
+    provision_key = fields.TextField(null=True)
+    secret_digest = fields.BinaryField(null=True)
+    secret_sealed = fields.BinaryField(null=True)
+    previous_secret_digest = fields.BinaryField(null=True)
+    previous_secret_until_ms = fields.BigIntField(null=True)
+    enabled = fields.SmallIntField()
+    settings = fields.TextField()
+    created_at_ms = fields.BigIntField()
+
+    class Meta:
+        abstract = True
+
+
+class ProfileUsage(Model):
+    profile_id = fields.BigIntField(primary_key=True)
+    devices = fields.BigIntField()
+
+    class Meta:
+        abstract = True
+
+
+class Device(Model):
+    id = fields.BigIntField(primary_key=True)
+    public_id = fields.BinaryField()
+    tenant_id = fields.BigIntField()
+    profile_id = fields.BigIntField()
+    name = fields.TextField()
+    label = fields.TextField(null=True)
+    additional_info = fields.TextField(null=True)
+    created_at_ms = fields.BigIntField()
+    provisioned_at_ms = fields.BigIntField(null=True)
+    delivered_at_ms = fields.BigIntField(null=True)
+    first_login_at_ms = fields.BigIntField(null=True)
+    reopened_at_ms = fields.BigIntField(null=True)
+    request_digest = fields.BinaryField(null=True)
+
+    class Meta:
+        abstract = True
+
+
+class Audit(Model):
+    id = fields.BigIntField(primary_key=True)
+    at_ms = fields.BigIntField()
+    entry = fields.TextField()
+    link = fields.BinaryField()
+
+    class Meta:
+        abstract = True
+
+
+class Change(Model):
+    id = fields.BigIntField(primary_key=True)
+    kind = fields.TextField()
+    ref = fields.BigIntField()
+    at_ms = fields.BigIntField()
+
+    class Meta:
+        abstract = True
+
+
+class Models:
+    """One set of classes that can be queried. Credentials and attributes are read with SQL."""
+
+    def __init__(self) -> None:
+        self.meta = _concrete(MetaValue, "meta")
+        self.tenant = _concrete(Tenant, "tenant")
+        self.profile = _concrete(DeviceProfile, "device_profile")
+        self.usage = _concrete(ProfileUsage, "profile_usage")
+        self.device = _concrete(Device, "device")
+        self.audit = _concrete(Audit, "audit")
+        self.change = _concrete(Change, "change")
+
+    def all(self) -> list[type[Model]]:
+        """Return the classes for Tortoise to find."""
+        return list(vars(self).values())
+
+
+def _concrete(base: type[M], table: str) -> type[M]:
+    meta = type("Meta", (), {"table": table})
+    return cast("type[M]", type(base.__name__, (base,), {"Meta": meta, "__module__": __name__}))

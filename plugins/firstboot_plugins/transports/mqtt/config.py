@@ -1,0 +1,52 @@
+"""Settings of the MQTT transport."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from firstboot.config import Address, Bind, Count, Duration
+
+
+@dataclass(frozen=True, kw_only=True)
+class MqttConfig:
+    """Section ``[mqtt]``: MQTT 3.1, 3.1.1 and 5 on TCP."""
+
+    bind: Bind = Address("127.0.0.1", 1883)
+    """Where to listen; port 0 is any free port."""
+
+    connect_timeout: Duration = timedelta(seconds=10)
+    """Time from accepting a connection to its complete CONNECT."""
+
+    max_connect_size: Count = 8192
+    """Bytes of the largest CONNECT."""
+
+    max_packet_size: Count = 65536
+    """Bytes of the largest packet of any other kind."""
+
+    max_unauthenticated: Count = 2000
+    """Connections that have not proven to be a device; above, the one that was quiet longest is dropped."""
+
+    max_unauthenticated_per_address: Count = 200
+    """The same, for one address (IPv6: /64)."""
+
+    max_in_flight: Count = 20
+    """Messages of one connection that wait for their answer, each way."""
+
+    messages_per_second: Count = 50
+    """Packets of one connection, on average."""
+
+    burst: Count = 200
+    """Packets of one connection at once."""
+
+    max_filters: Count = 64
+    """Subscriptions of one session."""
+
+    max_write_buffer: Count = 262144
+    """Bytes that wait for a peer to read them; above, it is dropped."""
+
+    longest_silence: Duration = timedelta(hours=1)
+    """After which a client that asked for no keep-alive is dropped."""
+
+    provision_linger: Duration = timedelta(seconds=60)
+    """How long a provision-only session stays open after its last answer."""

@@ -1,0 +1,165 @@
+"""The door: the MQTT transport that accepts sockets and owns every session.
+
+A plain broker would hand the answer with credentials to everyone who subscribed to its topic, and act on
+a client id before it knows whose it is. Here every connection is judged first, and what a dialect serves
+never leaves the connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Coroutine, Mapping
+from typing import Any
+
+from firstboot.app import Services
+from firstboot.config import Address
+from firstboot.errors import PluginError, StartRefused
+from firstboot.listening import BACKLOG, address_of, bound_socket
+from firstboot.logins import Match
+from firstboot.model import Origin
+from firstboot.sessions import SessionEnd
+from firstboot.throttle import FailureThrottle, source_of
+from firstboot_plugins.transports.mqtt.config import MqttConfig
+from firstboot_plugins.transports.mqtt.connection import V3_NOT_AUTHORIZED, Connection
+from firstboot_plugins.transports.mqtt.crowd import Crowd
+from firstboot_plugins.transports.mqtt.dialect import ConnectRefused, MqttDialect, Reply, SessionTopics
+from firstboot_plugins.transports.mqtt.packets import Connect, Publish, Reason
+
+logger = logging.getLogger(__name__)
+
+CHECK_INTERVAL_S = 0.5
+MAX_LINES_PER_MINUTE = 10
+
+
+class NoTopics:
+    """The topics of a session for which no dialect serves any."""
+
+    def subscribe(self, topic_filter: str, qos: int) -> int | None:
+        return None
+
+    def unsubscribe(self, topic_filter: str) -> bool:
+        return False
+
+    async def publish(self, message: Publish) -> Reply:
+        return Reply(Reason.TOPIC_NAME_INVALID)
+
+
+class Door:
+    """Listens, keeps the connections within their limits, and asks the dialects who a client is."""
+
+    name = "mqtt"
+
+    def __init__(self, config: MqttConfig) -> None:
+        self.config = config
+        self.connect_timeout_s = config.connect_timeout.total_seconds()
+        self.longest_silence_s = config.longest_silence.total_seconds()
+        self.provision_linger_s = config.provision_linger.total_seconds()
+        self.crowd = Crowd(config.max_unauthenticated, config.max_unauthenticated_per_address)
+        self.dialects: list[MqttDialect] = []
+        self.services: Services
+        self.now = time.monotonic
+        self._connections: set[Connection] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._socket: socket.socket | None = None
+        self._server: asyncio.Server | None = None
+        self._checker: asyncio.Task[None] | None = None
+        self._log_throttle: FailureThrottle | None = None
+
+    # -- life --------------------------------------------------------------------------------------
+
+    def bind(self) -> Mapping[str, Address]:
+        self._socket = bound_socket("mqtt.bind", self.config.bind)
+        return {"mqtt": address_of(self._socket)}
+
+    async def start(self, services: Services) -> None:
+        self.services = services
+        offered = services.plugins.collect(
+            "firstboot_mqtt_dialects", "name", config=services.config, services=services
+        )
+        for plugin, dialect in offered.values():
+            if not callable(getattr(dialect, "provision_session", None)) or not callable(
+                getattr(dialect, "login", None)
+            ):
+                raise PluginError(
+                    plugin, "offers an MQTT dialect that is none.", "Give it provision_session and login."
+                )
+            self.dialects.append(dialect)
+        assert self._socket is not None  # bind comes first
+        loop = asyncio.get_running_loop()
+        self._log_throttle = FailureThrottle(
+            per_minute=MAX_LINES_PER_MINUTE, max_delay_s=0, monotonic=services.clock.monotonic
+        )
+        try:
+            self._server = await loop.create_server(lambda: Connection(self), sock=self._socket, backlog=BACKLOG)
+        except OSError as error:
+            raise StartRefused(f"mqtt.bind: cannot listen on {self.config.bind}: {error.strerror}.") from None
+        self._checker = loop.create_task(self._check())
+
+    async def stop_accepting(self) -> None:
+        if self._server is not None:
+            self._server.close()
+
+    async def stop(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        elif self._socket is not None:
+            self._socket.close()
+        for connection in list(self._connections):
+            connection.end(SessionEnd.SERVER_STOPS)
+        if self._checker is not None:
+            self._checker.cancel()
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=1.0)
+            for task in late:
+                task.cancel()
+        while self._connections:  # closing takes a turn of the loop for each
+            await asyncio.sleep(0.01)
+            for connection in list(self._connections):
+                connection.check(self.now())
+
+    # -- what connections need ---------------------------------------------------------------------
+
+    def opened(self, connection: Connection) -> None:
+        self._connections.add(connection)
+        self.crowd.admit(connection)
+
+    def lost(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        self.crowd.leave(connection)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def login(self, connect: Connect, origin: Origin) -> Match:
+        """Ask the dialects in turn; the first refusal is the one that counts.
+
+        Raises: `ConnectRefused`, `firstboot.errors.Unavailable`.
+        """
+        first_refusal: ConnectRefused | None = None
+        for dialect in self.dialects:
+            try:
+                return await dialect.login(connect, origin)
+            except ConnectRefused as refusal:
+                first_refusal = first_refusal or refusal
+        raise first_refusal or ConnectRefused(V3_NOT_AUTHORIZED, Reason.NOT_AUTHORIZED)
+
+    def device_topics(self, match: Match) -> SessionTopics:
+        """Return the topics of a device that has logged in."""
+        return NoTopics()
+
+    def may_log(self, address: str) -> bool:
+        """Say whether one more line about this peer is not too much (threat SE-6)."""
+        return self._log_throttle is not None and self._log_throttle.record(source_of(address)).report
+
+    async def _check(self) -> None:
+        while True:
+            await asyncio.sleep(CHECK_INTERVAL_S)
+            now = self.now()
+            for connection in list(self._connections):
+                connection.check(now)

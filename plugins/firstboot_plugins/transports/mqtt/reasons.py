@@ -1,0 +1,67 @@
+"""Reason codes of MQTT 5 (section 2.4) and which packet may carry which."""
+
+from enum import IntEnum
+
+
+class Reason(IntEnum):
+    """A reason code. 0x00 also means *granted QoS 0* in SUBACK and *normal disconnection* in DISCONNECT."""
+
+    SUCCESS = 0x00
+    GRANTED_QOS_1 = 0x01
+    GRANTED_QOS_2 = 0x02
+    DISCONNECT_WITH_WILL = 0x04
+    NO_MATCHING_SUBSCRIBERS = 0x10
+    NO_SUBSCRIPTION_EXISTED = 0x11
+    CONTINUE_AUTHENTICATION = 0x18
+    REAUTHENTICATE = 0x19
+    UNSPECIFIED_ERROR = 0x80
+    MALFORMED_PACKET = 0x81
+    PROTOCOL_ERROR = 0x82
+    IMPLEMENTATION_SPECIFIC_ERROR = 0x83
+    UNSUPPORTED_PROTOCOL_VERSION = 0x84
+    CLIENT_ID_NOT_VALID = 0x85
+    BAD_USER_NAME_OR_PASSWORD = 0x86
+    NOT_AUTHORIZED = 0x87
+    SERVER_UNAVAILABLE = 0x88
+    SERVER_BUSY = 0x89
+    BANNED = 0x8A
+    SERVER_SHUTTING_DOWN = 0x8B
+    BAD_AUTHENTICATION_METHOD = 0x8C
+    KEEP_ALIVE_TIMEOUT = 0x8D
+    SESSION_TAKEN_OVER = 0x8E
+    TOPIC_FILTER_INVALID = 0x8F
+    TOPIC_NAME_INVALID = 0x90
+    PACKET_ID_IN_USE = 0x91
+    PACKET_ID_NOT_FOUND = 0x92
+    RECEIVE_MAXIMUM_EXCEEDED = 0x93
+    TOPIC_ALIAS_INVALID = 0x94
+    PACKET_TOO_LARGE = 0x95
+    MESSAGE_RATE_TOO_HIGH = 0x96
+    QUOTA_EXCEEDED = 0x97
+    ADMINISTRATIVE_ACTION = 0x98
+    PAYLOAD_FORMAT_INVALID = 0x99
+    RETAIN_NOT_SUPPORTED = 0x9A
+    QOS_NOT_SUPPORTED = 0x9B
+    USE_ANOTHER_SERVER = 0x9C
+    SERVER_MOVED = 0x9D
+    SHARED_SUBSCRIPTIONS_NOT_SUPPORTED = 0x9E
+    CONNECTION_RATE_EXCEEDED = 0x9F
+    MAXIMUM_CONNECT_TIME = 0xA0
+    SUBSCRIPTION_IDS_NOT_SUPPORTED = 0xA1
+    WILDCARDS_NOT_SUPPORTED = 0xA2
+
+
+# What a receiver accepts. DISCONNECT and AUTH differ by who sends them.
+IN_CONNACK = frozenset({0, *range(0x80, 0x8B), 0x8C, 0x90, 0x95, 0x97, *range(0x99, 0x9E), 0x9F})
+IN_PUBACK = frozenset({0, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99})
+IN_PUBREL = frozenset({0, 0x92})
+IN_SUBACK = frozenset({0, 1, 2, 0x80, 0x83, 0x87, 0x8F, 0x91, 0x97, 0x9E, 0xA1, 0xA2})
+IN_UNSUBACK = frozenset({0, 0x11, 0x80, 0x83, 0x87, 0x8F, 0x91})
+IN_CLIENT_DISCONNECT = frozenset({0, 4, *range(0x80, 0x84), 0x90, *range(0x93, 0x9A)})
+IN_SERVER_DISCONNECT = frozenset({0, *range(0x80, 0x84), 0x87, 0x89, 0x8B, *range(0x8D, 0x91), *range(0x93, 0xA3)})
+IN_CLIENT_AUTH = frozenset({0x18, 0x19})
+IN_SERVER_AUTH = frozenset({0x00, 0x18})
+
+# MQTT 3 has return codes of its own in these two packets.
+IN_CONNACK_V3 = frozenset(range(6))
+IN_SUBACK_V3 = frozenset({0, 1, 2, 0x80})

@@ -1,0 +1,118 @@
+"""The built-in strategies pass the suite for plugin authors, and keep the ThingsBoard contract (PR-6, PR-7)."""
+
+from types import ModuleType
+
+import pluggy
+import pytest
+
+from firstboot import hookspecs
+from firstboot.config import Config
+from firstboot.errors import ProfileNotProven, ProvisioningRefused
+from firstboot.strategies import CreateNew, HandOutExisting
+from firstboot.testing import (
+    FakeFinder,
+    StrategyConformance,
+    a_device,
+    a_profile,
+    a_provisioned_device,
+    a_request,
+)
+from firstboot_plugins.strategies import allow_create_new, check_pre_provisioned, disabled
+from firstboot_plugins.strategies.allow_create_new import AllowCreateNew
+from firstboot_plugins.strategies.check_pre_provisioned import CheckPreProvisioned
+from firstboot_plugins.strategies.disabled import Disabled
+
+
+class TestAllowCreateNew(StrategyConformance):
+    @pytest.fixture
+    def strategy(self) -> AllowCreateNew:
+        return AllowCreateNew()
+
+    @pytest.mark.parametrize("name", ["meter-7", None])
+    async def test_pr_6_it_asks_for_a_new_device_without_looking(
+        self, strategy: AllowCreateNew, name: str | None
+    ) -> None:
+        finder = FakeFinder(a_device("meter-7"))
+
+        decision = strategy.decide(name, a_request(name), a_profile(), finder)
+
+        assert decision == CreateNew(name)
+        assert finder.asked == []
+
+
+class TestCheckPreProvisioned(StrategyConformance):
+    @pytest.fixture
+    def strategy(self) -> CheckPreProvisioned:
+        return CheckPreProvisioned()
+
+    async def test_pr_7_it_hands_out_the_device_of_that_name(self, strategy: CheckPreProvisioned) -> None:
+        device = a_device("meter-7")
+
+        decision = await strategy.decide("meter-7", a_request(), a_profile(), FakeFinder(device))
+
+        assert decision == HandOutExisting(device)
+
+    async def test_a_device_that_was_provisioned_before_is_left_to_the_retry_policy(
+        self, strategy: CheckPreProvisioned
+    ) -> None:
+        device = a_provisioned_device("meter-7")
+
+        decision = await strategy.decide("meter-7", a_request(), a_profile(), FakeFinder(device))
+
+        assert decision == HandOutExisting(device)
+
+    async def test_pr_6_a_request_without_name_is_refused_without_looking(
+        self, strategy: CheckPreProvisioned
+    ) -> None:
+        finder = FakeFinder(a_device("meter-7"))
+
+        with pytest.raises(ProvisioningRefused, match="no name") as caught:
+            await strategy.decide(None, a_request(None), a_profile(), finder)
+
+        assert caught.value.code == "not-pre-provisioned"
+        assert finder.asked == []
+
+    async def test_pr_6_an_unknown_device_is_refused(self, strategy: CheckPreProvisioned) -> None:
+        with pytest.raises(ProvisioningRefused, match="'meter-8'") as caught:
+            await strategy.decide("meter-8", a_request(), a_profile(), FakeFinder(a_device("meter-7")))
+
+        assert caught.value.code == "not-pre-provisioned"
+
+    async def test_pr_6_a_device_of_another_profile_is_refused(self, strategy: CheckPreProvisioned) -> None:
+        device = a_device("meter-7", profile_id=2)
+
+        with pytest.raises(ProvisioningRefused, match="not of profile 'sensor'") as caught:
+            await strategy.decide("meter-7", a_request(), a_profile(id=1), FakeFinder(device))
+
+        assert caught.value.code == "not-pre-provisioned"
+
+
+class TestDisabled(StrategyConformance):
+    @pytest.fixture
+    def strategy(self) -> Disabled:
+        return Disabled()
+
+    async def test_pr_6_it_refuses_as_if_the_profile_did_not_exist(self, strategy: Disabled) -> None:
+        finder = FakeFinder(a_device("meter-7"))
+
+        with pytest.raises(ProfileNotProven, match="'sensor'") as caught:
+            strategy.decide("meter-7", a_request(), a_profile(), finder)
+
+        assert caught.value.code == "strategy-disabled"
+        assert finder.asked == []
+
+
+@pytest.mark.parametrize(
+    ("plugin", "expected"),
+    [(allow_create_new, AllowCreateNew), (check_pre_provisioned, CheckPreProvisioned), (disabled, Disabled)],
+)
+def test_each_is_offered_through_the_public_hook(plugin: ModuleType, expected: type) -> None:
+    manager = pluggy.PluginManager(hookspecs.PROJECT)
+    manager.add_hookspecs(hookspecs)
+    manager.register(plugin)
+    manager.check_pending()
+
+    offers = manager.hook.firstboot_provisioning_strategies(config=Config({}))
+
+    assert [type(strategy) for offer in offers for strategy in offer] == [expected]
+    assert plugin.FIRSTBOOT_API == hookspecs.API_VERSION

@@ -1,0 +1,26 @@
+"""Fixtures that every test may ask for."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.harness import TestServer, running
+from tests.services import postgres_database, postgres_server, postgres_url, pytest_terminal_summary
+
+__all__ = ["postgres_database", "postgres_server", "postgres_url", "pytest_terminal_summary"]
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest) -> str | None:
+    """Return the URL of an empty database of each kind; None is the SQLite file of the data directory."""
+    if request.param == "sqlite":
+        return None
+    url: str = request.getfixturevalue("postgres_database")
+    return url
+
+
+@pytest.fixture
+async def server(tmp_path: Path) -> AsyncIterator[TestServer]:
+    """Run a server in this process, on SQLite."""
+    async with running(tmp_path) as started:
+        yield started
