@@ -66,6 +66,8 @@ class Batcher(Generic[Item, Result]):
     async def _run_batch(self, batch: Sequence[tuple[Item, asyncio.Future[Any]]]) -> None:
         try:
             results = await self._run([item for item, _ in batch])
+            if len(results) != len(batch):
+                raise RuntimeError(f"{len(results)} results for a batch of {len(batch)}")
         except asyncio.CancelledError:
             for _, future in batch:
                 future.cancel()

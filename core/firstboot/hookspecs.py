@@ -1,8 +1,9 @@
 """The whole plugin API: every hook, when it is called, and what its answer does.
 
-A plugin is a module or an object with functions marked ``@hookimpl``. It says which plugin API it speaks
-with ``FIRSTBOOT_API = 1``. It is found through an entry point in the group ``firstboot``, or named by a
-dotted path in ``[plugins] load``. There are three kinds of hooks:
+A plugin is a module or an object with functions marked ``@hookimpl``, or a class of such objects: then each
+server makes one of its own, which may keep what an offering hook is told for the other hooks. It says which
+plugin API it speaks with ``FIRSTBOOT_API = 1``. It is found through an entry point in the group ``firstboot``,
+or named by a dotted path in ``[plugins] load``. There are three kinds of hooks:
 
 **Offering** hooks are plain functions, called once at start. Every answer is kept, keyed by name; one name
 offered twice stops the start, because a silent winner would depend on the order of installation.

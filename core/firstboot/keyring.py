@@ -52,7 +52,7 @@ class Keyring:
         nonce, sealed = wrapped[:_NONCE_SIZE_BYTES], wrapped[_NONCE_SIZE_BYTES:]
         try:
             return cls(AESGCM(server_key).decrypt(nonce, sealed, _WRAP_LABEL))
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # ValueError: cut off
             raise StorageRefused(
                 "The server key does not belong to this database. Put back the key file that was made with it."
             ) from None
@@ -74,7 +74,7 @@ class Keyring:
         """
         try:
             text = self._seal.decrypt(sealed[:_NONCE_SIZE_BYTES], sealed[_NONCE_SIZE_BYTES:], place)
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             raise StorageRefused("A sealed value in the database was changed or moved.") from None
         return text.decode("utf-8", "surrogatepass")
 

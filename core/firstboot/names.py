@@ -12,7 +12,7 @@ MAX_NAME_LENGTH = 255
 # Controls, formats (bidi, zero-width), surrogates, private use stays, unassigned, line and paragraph separators.
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Cn", "Zl", "Zp"})
 # Enough of a tag or a template to be dangerous where a name is shown; a lone "<" is an ordinary character.
-_MARKUP = re.compile(r"<\s*[a-zA-Z/!?]|\{\{.*\}\}|javascript:", re.IGNORECASE)
+_MARKUP = re.compile(r"<[a-zA-Z/!?]|\{\{.*\}\}|javascript:", re.IGNORECASE)
 
 
 def clean_name(text: str, what: str = "name") -> str:

@@ -102,6 +102,8 @@ class PluginManager:
         self._infos[name] = info
         try:
             plugin = found.load()
+            if isinstance(plugin, type):
+                plugin = plugin()  # each server has an instance of its own
             version = getattr(plugin, "FIRSTBOOT_API", None)
             self._infos[name] = replace(info, api_version=version)
             _check_version(name, version)

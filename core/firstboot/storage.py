@@ -134,7 +134,7 @@ class When(enum.Enum):
 class HandOut:
     """Record that a device that exists was given the credentials that it has.
 
-    Sets its `PROVISION_STATE`, adds ``attributes``, ends a re-opening. Outcomes: DONE, STALE, DEVICE_GONE.
+    Sets its `PROVISION_STATE`, adds ``attributes``, ends a re-opening, forgets a confirmed delivery. Outcomes: DONE, STALE, DEVICE_GONE.
     """
 
     device_id: int
@@ -149,7 +149,8 @@ class HandOut:
 class ReplaceCredentials:
     """Give a device that exists other credentials, in place of those with the digest ``replaces``.
 
-    The old ones stay valid until ``keep_old_until_ms`` (None: end at once). ``provisioned``: the device
+    The old ones stay valid until ``keep_old_until_ms`` (None: all others end at once, also those that were
+    replaced before and are in their grace period). ``provisioned``: the device
     asked for it, so `PROVISION_STATE` is set and a re-opening ends. Other processes are told.
     Outcomes: DONE, CREDENTIALS_IN_USE, STALE (also when ``replaces`` is not current any more), DEVICE_GONE.
     """
@@ -208,7 +209,10 @@ class DeleteDevice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateProfile:
-    """Make a device profile; the ``id`` in it is ignored. Outcomes: DONE with its id, NAME_TAKEN, KEY_TAKEN."""
+    """Make a device profile; the ``id`` in it is ignored. Other processes are told.
+
+    Outcomes: DONE with its id, NAME_TAKEN, KEY_TAKEN.
+    """
 
     profile: DeviceProfile
     audit: AuditEntry
@@ -224,7 +228,7 @@ class UpdateProfile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteProfile:
-    """Delete a profile without devices. Outcomes: DONE, IN_USE, PROFILE_GONE."""
+    """Delete a profile without devices. Other processes are told. Outcomes: DONE, IN_USE, PROFILE_GONE."""
 
     profile_id: int
     audit: AuditEntry

@@ -237,9 +237,11 @@ class MemoryStorage:
 
     def _replace(self, write: ReplaceCredentials) -> None:
         kept = self._tables.credentials
-        old = kept.pop(write.replaces)
-        if write.keep_old_until_ms is not None:
-            kept[write.replaces] = replace(old, valid_until_ms=write.keep_old_until_ms)
+        if write.keep_old_until_ms is None:
+            for digest in [digest for digest, each in kept.items() if each.device_id == write.device_id]:
+                del kept[digest]
+        else:
+            kept[write.replaces] = replace(kept[write.replaces], valid_until_ms=write.keep_old_until_ms)
         kept[write.credentials.digest] = _Kept(write.credentials, write.device_id)
         if write.provisioned:
             self._provision(write)

@@ -102,6 +102,15 @@ class CredentialTests(StorageSuite):
         }
         assert {each.device_id for each in found} == {device.id}
 
+    async def test_ending_credentials_at_once_ends_those_in_their_grace_too(self, world: World) -> None:
+        device = await world.make_device("meter-7", "first")
+        await world.do(replace_credentials(device.id, "first", "second", keep_old_until_ms=LATER_MS))
+
+        await world.do(replace_credentials(device.id, "second", "third"))
+
+        found = await world.storage.find_credentials([digest("first"), digest("second"), digest("third")])
+        assert [each.digest for each in found] == [digest("third")]
+
     async def test_credentials_after_their_grace_are_never_current_again(self, world: World) -> None:
         device = await world.make_device("meter-7", "first")
         await world.do(replace_credentials(device.id, "first", "second", keep_old_until_ms=LATER_MS))

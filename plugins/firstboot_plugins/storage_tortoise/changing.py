@@ -127,7 +127,8 @@ def replace_credentials(write: ReplaceCredentials, changes: Changes) -> Algorith
         if owner != device_id or valid_until_ms is None or valid_until_ms > write.at_ms:
             return WriteResult(Outcome.CREDENTIALS_IN_USE)
     if write.keep_old_until_ms is None:
-        yield Run("DELETE FROM credentials WHERE id = ?", (old_id,))
+        # Older ones in their grace period too: whoever ends credentials at once means all of them.
+        yield Run("DELETE FROM credentials WHERE device_id = ?", (device_id,))
     else:
         yield Run("UPDATE credentials SET valid_until_ms = ? WHERE id = ?", (write.keep_old_until_ms, old_id))
     yield Run(_DELETE_EXPIRED, (device_id, write.at_ms))

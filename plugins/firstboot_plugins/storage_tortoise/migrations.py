@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -67,7 +68,7 @@ def _migrate_sqlite_once(connection: sqlite3.Connection, path: Path, steps: Sequ
         if pending:
             step = pending[0]
             if version:
-                _copy(connection, path.with_name(f"{path.name}.before-{step.version}.bak"))
+                _copy(path, path.with_name(f"{path.name}.before-{step.version}.bak"))
             for statement in _statements(step.sql):
                 connection.execute(statement)
             broken = connection.execute("PRAGMA foreign_key_check").fetchone()
@@ -105,16 +106,15 @@ def _statements(script: str) -> Iterator[str]:
             statement = ""
 
 
-def _copy(connection: sqlite3.Connection, backup: Path) -> None:
+def _copy(path: Path, backup: Path) -> None:
+    # Over a connection of its own: on one that is in a write transaction, SQLite waits for ever. Nobody can
+    # write in between, because that transaction holds the lock.
     # Under another name first: a copy that was cut off must not pass for a backup.
     unfinished = backup.with_name(f"{backup.name}.unfinished")
     unfinished.unlink(missing_ok=True)
     os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    target = sqlite3.connect(unfinished)
-    try:
-        connection.backup(target)
-    finally:
-        target.close()
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(unfinished)) as target:
+        source.backup(target)
     unfinished.replace(backup)
 
 

@@ -13,16 +13,23 @@ from firstboot.testing.storage_base import World
 
 
 @pytest.fixture
-def sqlite_database(tmp_path: Path) -> Database:
-    return Database(f"sqlite://{tmp_path}/firstboot.db")
+async def sqlite_database(tmp_path: Path) -> AsyncIterator[Database]:
+    database = Database(f"sqlite://{tmp_path}/firstboot.db")
+    yield database
+    await database.close()
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture
+async def pg_database(postgres_database: str) -> AsyncIterator[Database]:
+    database = Database(postgres_database)
+    yield database
+    await database.close()
+
+
+@pytest.fixture(params=["sqlite_database", "pg_database"], ids=["sqlite", "postgres"])
 def database(request: pytest.FixtureRequest) -> Database:
-    if request.param == "sqlite":
-        found: Database = request.getfixturevalue("sqlite_database")
-        return found
-    return Database(request.getfixturevalue("postgres_database"))
+    found: Database = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.fixture

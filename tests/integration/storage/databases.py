@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ class Database:
     """A database that can be opened any number of times, and asked in SQL."""
 
     url: str
+    opened: list[Storage] = field(default_factory=list)
 
     @property
     def kind(self) -> str:
@@ -38,10 +39,20 @@ class Database:
     def steps(self) -> Sequence[Migration]:
         return migrations(self.kind)
 
-    async def open(self, steps: Sequence[Migration] | None = None) -> Storage:
+    async def open(self, steps: Sequence[Migration] | None = None, busy_timeout_ms: int = 5000) -> Storage:
+        storage: Storage
         if self.kind == "sqlite":
-            return await SqliteStorage.open(self.url, busy_timeout_ms=5000, steps=steps)
-        return await PostgresStorage.open(self.url, steps=steps)
+            storage = await SqliteStorage.open(self.url, busy_timeout_ms, steps)
+        else:
+            storage = await PostgresStorage.open(self.url, steps)
+        self.opened.append(storage)
+        return storage
+
+    async def close(self) -> None:
+        """Close what a test opened and did not live to close: threads that wait would keep pytest from ending."""
+        for storage in self.opened:
+            with suppress(Exception):
+                await storage.close()
 
     async def sql(self, statement: str) -> list[tuple[Any, ...]]:
         if self.kind == "sqlite":

@@ -10,7 +10,7 @@ from tortoise.models import Model
 from firstboot.storage import Storage
 from firstboot_plugins.storage_tortoise import postgres_models, sqlite_models
 
-KINDS: dict[type[fields.Field[object]], set[str]] = {
+KINDS: dict[type, set[str]] = {
     fields.BigIntField: {"integer", "bigint"},
     fields.SmallIntField: {"integer", "smallint"},
     fields.TextField: {"text"},
@@ -45,8 +45,8 @@ async def test_models_and_tables_are_equal(database: Database, storage: Storage,
         assert (type_ in KINDS[type(field)], field.null) == (True, nullable), name
 
 
-async def test_both_kinds_can_be_open_in_one_process(sqlite_database: Database, postgres_database: str) -> None:
-    postgres = await Database(postgres_database).open()
+async def test_both_kinds_can_be_open_in_one_process(sqlite_database: Database, pg_database: Database) -> None:
+    postgres = await pg_database.open()
     sqlite = await sqlite_database.open()
 
     found = [await storage.find_tenant("default") for storage in (postgres, sqlite)]

@@ -136,7 +136,7 @@ async def test_a_database_that_another_program_holds_locked_is_refused(sqlite_da
 
 
 async def test_writes_are_unavailable_while_another_process_holds_the_lock(sqlite_database: Database) -> None:
-    storage = await SqliteStorage.open(sqlite_database.url, busy_timeout_ms=1)
+    storage = await sqlite_database.open(busy_timeout_ms=1)
     world = await world_in(storage)
 
     with locked(sqlite_database.path):
@@ -152,7 +152,8 @@ async def test_writes_are_unavailable_while_another_process_holds_the_lock(sqlit
 
 
 async def test_a_full_disk_makes_writes_unavailable_and_not_reads(sqlite_database: Database) -> None:
-    storage = await SqliteStorage.open(sqlite_database.url)
+    storage = await sqlite_database.open()
+    assert isinstance(storage, SqliteStorage)
     world = await world_in(storage)
     (pages,) = await storage._writer.run(lambda connection: connection.execute("PRAGMA page_count").fetchone())
     await storage._writer.run(lambda connection: connection.execute(f"PRAGMA max_page_count={pages}").fetchone())

@@ -19,7 +19,9 @@ async def read_body(request: Request, most: int) -> bytes:
     Raises: `BodyTooLarge` as soon as it is known to be, `BodyEncoded`.
     """
     headers = request.headers
-    if headers.get("content-encoding", "identity") != "identity":
+    if headers.get("content-encoding", "identity").lower() != "identity":
+        raise BodyEncoded
+    if headers.get("transfer-encoding", "chunked").lower() != "chunked":
         raise BodyEncoded
     length = headers.get("content-length")
     if length is not None and int(length) > most:

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from firstboot_plugins.transports.http.answers import error_response
 
 _SLOT = "firstboot.slot"
+_BODY_HEADERS = (b"content-length", b"transfer-encoding")
+
+
+class Busy(Exception):
+    """Too many requests are under way to begin with this one."""
+
+
+def busy_response() -> Response:
+    """Return the answer to a request that came when too many were under way."""
+    return error_response(503, {"retry-after": "1"})
 
 
 class InFlightLimit:
-    """Answers 503 with Retry-After when too many requests are under way."""
+    """Answers 503 with Retry-After when too many requests are under way.
+
+    A request counts from the moment when it has arrived completely: a peer that sends its body slowly
+    occupies a connection, and no place in the queue of those that can be answered (threat HT-1).
+    """
 
     def __init__(self, app: ASGIApp, most: int) -> None:
         self._app = app
@@ -19,17 +35,33 @@ class InFlightLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
-        elif self._free <= 0:
-            await Response(status_code=503, headers={"retry-after": "1"})(scope, receive, send)
-        else:
-            self._free -= 1
-            scope[_SLOT] = self
-            try:
-                await self._app(scope, receive, send)
-            finally:
-                self.leave(scope)
+            return
+
+        async def counted_receive() -> Message:
+            message = await receive()
+            if message["type"] == "http.request" and not message.get("more_body"):
+                self._enter(scope)
+            return message
+
+        try:
+            if not any(name in _BODY_HEADERS for name, _ in scope["headers"]):
+                self._enter(scope)
+            await self._app(scope, counted_receive, send)
+        except Busy:  # of a request without a body; the application answers the others
+            await busy_response()(scope, receive, send)
+        finally:
+            self.leave(scope)
+
+    def _enter(self, scope: Scope) -> None:
+        if _SLOT in scope:
+            return
+        if self._free <= 0:
+            raise Busy
+        self._free -= 1
+        scope[_SLOT] = self
 
     def leave(self, scope: Scope) -> None:
+        """Stop counting a request."""
         if scope.pop(_SLOT, None) is not None:
             self._free += 1
 

@@ -1,0 +1,301 @@
+"""Writes the parts of the documentation that the code says already.
+
+``python docs/generate.py`` rewrites what stands between the marks ``<!-- generated: NAME -->`` and
+``<!-- /generated -->``; with ``--check`` it only names the pages that are out of date, with status 1. The
+column *tested in* of ``explanation/requirements.md`` is filled in from the tests.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib.metadata
+import inspect
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from firstboot import credentials, events, hookspecs, model, strategies
+from firstboot.app import Transport
+from firstboot.cli.main import app
+from firstboot.config import Address, PluginsConfig
+from firstboot.hookspecs import DECIDING, OBSERVING, PROJECT
+from firstboot.plugin_manager import BUILT_IN, PluginManager
+
+DOCS = Path(__file__).resolve().parent
+TOP = DOCS.parent
+REQUIREMENTS = DOCS / "explanation" / "requirements.md"
+
+_REGION = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- /generated -->)", re.DOTALL)
+_UNITS = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
+_KINDS = {
+    "Bind": "host and port",
+    "Count": "number above zero",
+    "Duration": "duration",
+    "Path": "path",
+    "Path | None": "path",
+    "Secret | None": "text",
+    "ServerKey | None": "64 hexadecimal digits",
+    "bool": "`true` or `false`",
+    "dict[str, Duration]": "table of durations",
+    "int": "number",
+    "str": "text",
+    "tuple[str, ...]": "list of texts",
+}
+
+
+# -- from Python to Markdown -----------------------------------------------------------------------
+
+
+def markdown(text: str) -> str:
+    """Return a docstring as Markdown: paragraphs on one line each, literals in single backquotes."""
+    paragraphs = re.split(r"\n\s*\n", inspect.cleandoc(text))
+    labelled = (re.sub(r"\n(?=(?:Returns|Raises|Outcomes|Plugin API): )", "\n\n", each) for each in paragraphs)
+    joined = "\n\n".join(" ".join(line.split()) for each in labelled for line in re.split(r"\n\n", each))
+    return re.sub(r"(?m)^(Returns|Raises|Plugin API): ", r"**\1:** ", joined.replace("``", "`"))
+
+
+def cell(text: str) -> str:
+    """Return a text that fits into a cell of a table."""
+    return " ".join(markdown(text).split()).replace("|", "\\|")
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def field_texts(kind: type) -> Mapping[str, str]:
+    """Return the texts that stand below the fields of a class."""
+    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
+    assert isinstance(definition, ast.ClassDef)  # it is a class that was asked for
+    texts: dict[str, str] = {}
+    for statement, following in zip(definition.body, [*definition.body[1:], None], strict=True):
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name):
+            said = following.value if isinstance(following, ast.Expr) else None
+            text = said.value if isinstance(said, ast.Constant) and isinstance(said.value, str) else ""
+            texts[statement.target.id] = text
+    return texts
+
+
+# -- configuration ---------------------------------------------------------------------------------
+
+
+def built_in_sections() -> Mapping[str, type]:
+    """Return the sections of the core and of the built-in plugins, whatever else is installed."""
+    strangers = [
+        entry.name
+        for entry in importlib.metadata.entry_points(group=PROJECT)
+        if entry.dist is None or entry.dist.name != BUILT_IN
+    ]
+    plugins = PluginManager(PluginsConfig(disable=tuple(strangers)))
+    plugins.load()
+    plugins.raise_errors()
+    return plugins.config_sections()
+
+
+def toml(value: object) -> str:
+    """Return a default as it would stand in the file; *none* where there is none."""
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return f"`{str(value).lower()}`"
+        case int():
+            return f"`{value}`"
+        case timedelta():
+            total = round(value.total_seconds() * 1000)
+            unit, size = next((unit, size) for unit, size in _UNITS if total % size == 0)
+            return f'`"{total // size}{unit}"`'
+        case Address() | Path() | str():
+            return f'`"{value}"`'
+        case tuple():
+            return "`[]`"
+        case _:
+            return "`{}`"
+
+
+def _kind(annotation: str) -> str:
+    if annotation.startswith("Literal["):
+        return ", ".join(f"`{word}`" for word in ast.literal_eval(annotation.removeprefix("Literal")))
+    return _KINDS[annotation]
+
+
+def configuration() -> str:
+    parts: list[str] = []
+    for name, kind in built_in_sections().items():
+        texts = field_texts(kind)
+        rows = [
+            (f"`{each.name}`", _kind(str(each.type)), toml(_default(each)), cell(texts[each.name]))
+            for each in dataclasses.fields(kind)
+        ]
+        said = markdown(kind.__doc__ or "").partition(": ")[2]
+        parts.append(f"## `[{name}]`\n\n{said[:1].upper()}{said[1:]}\n")
+        parts.append(table(("key", "form", "default", "meaning"), rows) + "\n")
+    return "\n".join(parts)
+
+
+def _default(each: dataclasses.Field[Any]) -> object:
+    return each.default if each.default_factory is dataclasses.MISSING else each.default_factory()
+
+
+# -- hooks -----------------------------------------------------------------------------------------
+
+
+def _hooks(wanted: Callable[[str], bool]) -> str:
+    parts: list[str] = []
+    for name, hook in vars(hookspecs).items():
+        if not name.startswith(f"{PROJECT}_") or not wanted(name):
+            continue
+        signature = inspect.signature(hook)
+        parts.append(f"### `{name}({', '.join(signature.parameters)})`\n")
+        types = [f"{each.name}: {each.annotation}" for each in signature.parameters.values()]
+        parts.append(f"`({', '.join(types)}) -> {signature.return_annotation}`\n")
+        parts.append(markdown(hook.__doc__ or "") + "\n")
+    return "\n".join(parts)
+
+
+def _records(*kinds: type) -> str:
+    parts: list[str] = []
+    for kind in kinds:
+        texts = field_texts(kind)
+        parts.append(f"### `{kind.__name__}`\n\n`{kind.__module__}`. {markdown(kind.__doc__ or '')}\n")
+        types = {each.name: str(each.type).replace("|", "\\|") for each in dataclasses.fields(kind)}
+        rows = [(f"`{name}`", f"`{types[name]}`", cell(text)) for name, text in texts.items()]
+        parts.append(table(("field", "type", "meaning"), rows) + "\n")
+    return "\n".join(parts)
+
+
+def _protocols(*kinds: type) -> str:
+    parts: list[str] = []
+    for kind in kinds:
+        parts.append(f"### `{kind.__name__}`\n\n`{kind.__module__}`. {markdown(kind.__doc__ or '')}\n")
+        rows = [(f"`{name}`", cell(text)) for name, text in field_texts(kind).items()]
+        for name, member in vars(kind).items():
+            if inspect.isfunction(member) and not name.startswith("_"):
+                arguments = list(inspect.signature(member).parameters)[1:]
+                start = "await " if inspect.iscoroutinefunction(member) else ""
+                rows.append((f"`{start}{name}({', '.join(arguments)})`", cell(member.__doc__ or "")))
+        parts.append(table(("member", "what it does"), rows) + "\n")
+    return "\n".join(parts)
+
+
+# -- command line ----------------------------------------------------------------------------------
+
+
+def commands(command: Any = None, path: str = "firstboot") -> Iterator[tuple[str, Any]]:
+    """Walk over Firstboot's own commands: the words to type, and the command."""
+    command = command or typer.main.get_command(app)
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from commands(inner, f"{path} {name}")
+    if not hasattr(command, "commands"):
+        yield path, command
+
+
+def command_line() -> str:
+    parts: list[str] = []
+    for path, command in commands():
+        arguments = [each for each in command.params if not each.opts[0].startswith("-")]
+        shown = "".join(
+            f" {each.name.upper()}" if each.required else f" [{each.name.upper()}]..." for each in arguments
+        )
+        parts.append(f"## `{path}{shown}`\n\n{markdown(command.help or '')}\n")
+        rows = [(f"`{each.name.upper()}`", "", cell(each.help or "")) for each in arguments]
+        rows += [_option(each) for each in command.params if each not in arguments]
+        parts.append(table(("option", "default", "meaning"), rows) + "\n")
+    return "\n".join(parts)
+
+
+def _option(option: Any) -> tuple[str, str, str]:
+    default = option.default.value if isinstance(option.default, Enum) else option.default
+    shown = "required" if option.required else "" if default in (None, False, "") else f"`{default}`"
+    help_ = re.sub(r"\[env: (\w+)\]", r"Or the variable `\1`.", cell(option.help or ""))
+    return ", ".join(f"`{name}`" for name in option.opts), shown, help_
+
+
+# -- requirements ----------------------------------------------------------------------------------
+
+
+def tests_of(requirement: str) -> list[str]:
+    """Return the test files that name a requirement, as ``PV-5`` or, in a name, ``pv_5``."""
+    family, _, number = requirement.partition("-")
+    named = re.compile(rf"\b{family}-{number}(?!\d)|_{family}_?{number}(?!\d)", re.IGNORECASE)
+    files = sorted((TOP / "tests").rglob("test_*.py"))
+    return [file.relative_to(TOP).as_posix() for file in files if named.search(file.read_text("utf-8"))]
+
+
+def with_tests(page: str) -> str:
+    """Return the page of requirements with its last column filled in anew."""
+
+    def row(match: re.Match[str]) -> str:
+        files = tests_of(match["id"])
+        links = ", ".join(f"[{Path(file).name}](../../{file})" for file in files)
+        return f"| {match['id']} | {match['text']} | {links or 'nothing yet'} |"
+
+    return re.sub(r"(?m)^\| (?P<id>[A-Z]{2}-\d+) \| (?P<text>.*?) \| .*? \|$", row, page)
+
+
+# -- pages -----------------------------------------------------------------------------------------
+
+REGIONS: Mapping[str, Callable[[], str]] = {
+    "configuration": configuration,
+    "hooks-offering": lambda: _hooks(lambda name: name not in DECIDING + OBSERVING),
+    "hooks-deciding": lambda: _hooks(DECIDING.__contains__),
+    "hooks-observing": lambda: _hooks(OBSERVING.__contains__),
+    "answers": lambda: _records(hookspecs.Refuse, hookspecs.Change),
+    "events": lambda: _records(
+        *(kind for kind in vars(events).values() if getattr(kind, "__module__", "") == events.__name__)
+    ),
+    "records": lambda: _records(
+        model.ProvisioningRequest,
+        model.WantedCredentials,
+        model.Origin,
+        model.DeviceProposal,
+        model.Attribute,
+        model.Credentials,
+        strategies.CreateNew,
+        strategies.HandOutExisting,
+    ),
+    "protocols": lambda: _protocols(
+        strategies.ProvisioningStrategy, strategies.DeviceFinder, credentials.CredentialGenerator, Transport
+    ),
+    "command-line": command_line,
+}
+
+
+def generated(page: str) -> str:
+    """Return a page with its generated regions as the code has them now."""
+    return _REGION.sub(lambda match: f"{match[1]}\n{REGIONS[match[2]]()}\n{match[3]}", page)
+
+
+def stale() -> list[Path]:
+    """Return the pages whose generated regions differ from the code."""
+    return [page for page in sorted(DOCS.rglob("*.md")) if generated(text := page.read_text("utf-8")) != text]
+
+
+def main(arguments: Sequence[str]) -> int:
+    if list(arguments) == ["--check"]:
+        pages = stale()
+        for page in pages:
+            print(f"{page.relative_to(TOP)} is out of date; run: python docs/generate.py")
+        return 1 if pages else 0
+    for page in sorted(DOCS.rglob("*.md")):
+        text = page.read_text("utf-8")
+        new = generated(text)
+        if page == REQUIREMENTS:
+            new = with_tests(new)
+        if new != text:
+            page.write_text(new, "utf-8")
+            print(page.relative_to(TOP))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""What ACME adds to Firstboot; `firstboot_acme.plugin` is the plugin."""

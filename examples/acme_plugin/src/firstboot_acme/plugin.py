@@ -1,0 +1,84 @@
+"""The plugin: what Firstboot calls, and when. What it does stands in the modules beside this one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from firstboot.config import Config
+from firstboot.credentials import CredentialGenerator
+from firstboot.events import DeviceProvisioned
+from firstboot.hookspecs import Answer, Change, Refuse, hookimpl
+from firstboot.model import Attribute, DeviceProposal, ProvisioningRequest, Scope
+from firstboot.strategies import ProvisioningStrategy
+from firstboot_acme.config import AcmeConfig
+from firstboot_acme.credentials import AcmeKeys
+from firstboot_acme.strategy import SerialList
+
+if TYPE_CHECKING:
+    import typer
+
+
+class AcmePlugin:
+    """A class and not a module, because deciding and observing need the settings: each server makes its own."""
+
+    FIRSTBOOT_API = 1
+
+    def __init__(self) -> None:
+        self._acme = AcmeConfig()
+
+    # -- offering: called once, at start -----------------------------------------------------------
+
+    @hookimpl
+    def firstboot_config_sections(self) -> Mapping[str, type]:
+        """Offer section ``[acme]``."""
+        return {"acme": AcmeConfig}
+
+    @hookimpl
+    def firstboot_provisioning_strategies(self, config: Config) -> Iterable[ProvisioningStrategy]:
+        """Offer `SerialList`, and keep the settings for the hooks that get none."""
+        self._acme = config.section(AcmeConfig)
+        return [SerialList(self._acme.serials)] if self._acme.serials else []
+
+    @hookimpl
+    def firstboot_credential_generators(self, config: Config) -> Iterable[CredentialGenerator]:
+        """Offer `AcmeKeys`."""
+        signing_key = config.section(AcmeConfig).signing_key
+        return [AcmeKeys(signing_key)] if signing_key is not None else []
+
+    @hookimpl
+    def firstboot_cli_commands(self) -> Mapping[str, typer.Typer]:
+        """Offer ``firstboot acme``."""
+        from firstboot_acme.commands import app
+
+        return {"acme": app}
+
+    # -- deciding: called for each request, before anything is written -----------------------------
+
+    @hookimpl
+    async def firstboot_device_provisioning(self, request: ProvisioningRequest, proposal: DeviceProposal) -> Answer:
+        """Refuse blocked models; label those that are known.
+
+        The model is the device's own word. Only what stands in our settings gets into the device.
+        """
+        model = request.facts.get("model")
+        if model is None:
+            return None
+        if model in self._acme.blocked_models:
+            return Refuse(f"model {model!r} is blocked in section [acme]", code="acme-model-blocked")
+        label = self._acme.models.get(model)
+        if label is None:
+            return None
+        return Change(label=label, attributes=(Attribute(Scope.SERVER, "model", model),))
+
+    # -- observing: called afterwards --------------------------------------------------------------
+
+    @hookimpl
+    def firstboot_device_provisioned(self, event: DeviceProvisioned) -> None:
+        """Write a line. A plain function runs in a thread of its own, so it may wait for the disk."""
+        if self._acme.log_file is None:
+            return
+        at = datetime.fromtimestamp(event.at_ms / 1000, UTC).isoformat(timespec="seconds")
+        with self._acme.log_file.open("a", encoding="utf-8") as log:
+            log.write(f"{at} {event.device_name} {event.how} {event.credentials_type} {event.origin.transport}\n")
