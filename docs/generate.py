@@ -215,6 +215,8 @@ def command_line() -> str:
 
 def _option(option: Any) -> tuple[str, str, str]:
     default = option.default.value if isinstance(option.default, Enum) else option.default
+    if isinstance(option.show_default, str):
+        default = option.show_default
     shown = "required" if option.required else "" if default in (None, False, "") else f"`{default}`"
     help_ = re.sub(r"\[env: (\w+)\]", r"Or the variable `\1`.", cell(option.help or ""))
     return ", ".join(f"`{name}`" for name in option.opts), shown, help_

@@ -27,9 +27,10 @@ from firstboot.deciding import Deciders
 from firstboot.errors import StartRefused
 from firstboot.logins import Logins
 from firstboot.observing import Observers
+from firstboot.offered import Offered
 from firstboot.plugin_manager import PluginManager
 from firstboot.profiles import ProfileDirectory
-from firstboot.provisioning import Offered, Provisioning
+from firstboot.provisioning import Provisioning
 from firstboot.reports import Reports
 from firstboot.sessions import SessionEnd, Sessions
 from firstboot.throttle import FailureThrottle
@@ -102,7 +103,8 @@ async def running_server(foundation: Foundation, clock: Clock | None = None) -> 
             stack.enter_context(sole_server(config.server.data_dir))
         except StartRefused as error:
             report.add(error)
-        transports, listeners = _bind(foundation, stack, report)
+        bound = await stack.enter_async_context(contextlib.AsyncExitStack())
+        transports, listeners = _bind(foundation, bound, report)
         core = None
         try:
             core = await stack.enter_async_context(open_core(foundation, clock))
@@ -111,6 +113,8 @@ async def running_server(foundation: Foundation, clock: Clock | None = None) -> 
         report.raise_problems()
         assert core is not None  # for the type checker: the report had no problem
         services = await _services(core, stack)
+        # From here on transports stop before what they use: the storage, and the observers of a session's end.
+        stack.push_async_exit(bound.pop_all())
         for transport in transports:
             await transport.start(services)
         foundation.plugins.raise_errors()  # of the hooks that transports called
@@ -174,6 +178,7 @@ async def _services(core: Core, stack: contextlib.AsyncExitStack) -> Services:
             },
             deciders=Deciders(plugins),
             reports=Reports(core.commits, observers, throttle, clock),
+            ensure_fresh=follower.ensure_fresh,
             clock=clock,
         ),
         logins=Logins(core.storage, core.commits, core.keyring, profiles, throttle, clock),
@@ -245,13 +250,14 @@ async def serve(foundation: Foundation, started: Callable[[Server], object] | No
             _write_ready_file(ready_file, server.listeners)
         logger.info("ready", extra={name: str(address) for name, address in server.listeners.items()})
         try:
-            if started is not None:
-                started(server)
+            under_way = started(server) if started is not None else None  # kept, or a task would be collected
             await stop.wait()
+            del under_way
             logger.info("stopping")
         finally:
             if ready_file is not None:
-                ready_file.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    ready_file.unlink()
 
 
 def run(main: Callable[[], object]) -> None:
@@ -283,4 +289,8 @@ def _write_ready_file(path: Path, listeners: Mapping[str, Address]) -> None:
         new.write_text(json.dumps(content) + "\n")
         new.replace(path)
     except OSError as error:
-        raise StartRefused(f"The ready file {path} cannot be written: {error.strerror}.") from None
+        with contextlib.suppress(OSError):
+            new.unlink()
+        raise StartRefused(
+            f"server.ready_file: {path} cannot be written: {error.strerror}. Give a path in a folder that exists."
+        ) from None

@@ -10,14 +10,16 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import lru_cache
+from typing import Any, NoReturn
 
 import txaio
 
-from firstboot.errors import FirstbootError
+from firstboot.errors import FirstbootError, Refused, Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +28,15 @@ BREAKER_FAILURES = 10
 BREAKER_PAUSE_S = 30.0
 MAX_THREADS = 16
 """Threads that one plugin may occupy; a thread cannot be stopped, only abandoned."""
+LOG_INTERVAL_S = 1.0
+"""A plugin's failures are logged no more often than this; all of them are counted."""
+
+_REFUSAL_CODE = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+
+
+def is_refusal_code(code: object) -> bool:
+    """Say whether a plugin may refuse with this code: lower-case letters, digits and ``-``."""
+    return isinstance(code, str) and _REFUSAL_CODE.fullmatch(code) is not None
 
 
 class PluginFailed(FirstbootError):
@@ -41,39 +52,58 @@ class PluginFailed(FirstbootError):
 class PluginRunner:
     """Calls one plugin's functions, counts its failures, and leaves it alone while it keeps failing."""
 
-    def __init__(self, name: str, timeout_s: float) -> None:
+    def __init__(self, name: str, timeout_s: float, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.name = name
         self.timeout_s = timeout_s
         self.calls = 0
         self.failures = 0
+        self._monotonic = monotonic
         self._failures_in_a_row = 0
-        self._closed_until = 0.0
+        self._failures_before_answer = 0
+        self._closed_until = float("-inf")
+        self._log_again_at = float("-inf")
         self._threads = 0
         self._threads_lock = threading.Lock()
 
     @property
     def failing(self) -> bool:
         """Whether the plugin is being left alone."""
-        return time.monotonic() < self._closed_until
+        return self._monotonic() < self._closed_until
 
     async def call(self, function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
         """Call an implementation with those of the arguments that it takes, and return its answer.
 
-        Raises: `PluginFailed`.
+        Raises: as `run`.
         """
-        taken = inspect.signature(function).parameters
+        taken = _parameters(function)
         given = {name: value for name, value in arguments.items() if name in taken}
         if inspect.iscoroutinefunction(function) or getattr(function, "firstboot_on_event_loop", False):
             return await self.run(lambda: function(**given))
         return await self.run(lambda: self._in_thread(function, given))
 
+    async def ask(self, start: Callable[[], Any]) -> Any:
+        """Return what ``start`` returns; only an awaitable, which may take its time, costs a task.
+
+        Raises: as `run`.
+        """
+        self._refuse_while_failing()
+        try:
+            answer = start()
+            if not _is_pending(answer):
+                self.calls += 1
+                self._succeeded()
+                return answer
+        except BaseException as error:  # nobody cancels a plain call: also CancelledError is the plugin's own
+            self.calls += 1
+            self._raise(error)
+        return await self.run(lambda: answer)
+
     async def run(self, start: Callable[[], Any]) -> Any:
         """Wait for what ``start`` returns (a value, coroutine or future), no longer than the time-out.
 
-        Refusals (`FirstbootError`) pass through and do not count as failures. Raises: `PluginFailed`.
+        Raises: `PluginFailed`. `Refused` and `Unavailable` pass through and do not count as failures.
         """
-        if self.failing:
-            raise PluginFailed(self.name, "failed too often and is left alone for a while")
+        self._refuse_while_failing()
         self.calls += 1
         # A future of its own: a plugin that ignores its cancellation must not hold up the request.
         future = txaio.as_future(_contained, start)  # type: ignore[attr-defined]
@@ -88,22 +118,50 @@ class PluginRunner:
         if future.cancelled():
             raise self._failed("raised CancelledError")
         value, error = future.result()
-        if error is None or isinstance(error, FirstbootError):
-            self._failures_in_a_row = 0
-            if error is not None:
-                raise error
-            return value
-        raise self._failed(f"raised {type(error).__name__}") from error
+        if error is not None:
+            self._raise(error)
+        self._succeeded()
+        return value
 
     def count_failure(self, what: str) -> PluginFailed:
-        """Count an answer that cannot be used as a failure, and return the error to raise."""
+        """Count an answer that cannot be used as a failure, and return the error to raise.
+
+        To be called before anything else is awaited: the answer was no success then.
+        """
+        self._failures_in_a_row = self._failures_before_answer
         return self._failed(what)
 
-    def _failed(self, what: str) -> PluginFailed:
+    def _refuse_while_failing(self) -> None:
+        if self.failing:
+            raise PluginFailed(self.name, "failed too often and is left alone for a while")
+
+    def _succeeded(self) -> None:
+        self._failures_before_answer = self._failures_in_a_row
+        self._failures_in_a_row = 0
+
+    def _raise(self, error: BaseException) -> NoReturn:
+        if isinstance(error, _TooManyThreads):
+            raise self._failed(f"has {MAX_THREADS} calls that do not end") from None
+        if isinstance(error, Refused) and not is_refusal_code(error.code):
+            raise self._failed("refused with a code that is not lower-case letters, digits and '-'") from error
+        if isinstance(error, Refused | Unavailable):
+            self._succeeded()
+            raise error
+        raise self._failed(f"raised {type(error).__name__}", error) from error
+
+    def _failed(self, what: str, error: BaseException | None = None) -> PluginFailed:
         self.failures += 1
         self._failures_in_a_row += 1
+        now = self._monotonic()
+        if now >= self._log_again_at:
+            self._log_again_at = now + LOG_INTERVAL_S
+            logger.warning(
+                "plugin failed",
+                extra={"plugin": self.name, "what": what, "failures": self.failures},
+                exc_info=error,
+            )
         if self._failures_in_a_row >= BREAKER_FAILURES:
-            self._closed_until = time.monotonic() + BREAKER_PAUSE_S
+            self._closed_until = now + BREAKER_PAUSE_S
             self._failures_in_a_row = 0
             logger.error("plugin %s failed %d times in a row; paused", self.name, BREAKER_FAILURES)
         return PluginFailed(self.name, what)
@@ -112,7 +170,7 @@ class PluginRunner:
         """Run a plain function in a daemon thread: one that hangs must not keep the process alive."""
         with self._threads_lock:
             if self._threads >= MAX_THREADS:
-                raise PluginFailed(self.name, f"has {MAX_THREADS} calls that do not end")
+                raise _TooManyThreads
             self._threads += 1
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
@@ -134,11 +192,25 @@ class PluginRunner:
             except RuntimeError:  # the server has stopped meanwhile
                 pass
 
-        threading.Thread(target=run, name=f"plugin {self.name}", daemon=True).start()
+        try:
+            threading.Thread(target=run, name=f"plugin {self.name}", daemon=True).start()
+        except RuntimeError:  # the system gives no more threads
+            with self._threads_lock:
+                self._threads -= 1
+            raise
         value, error = await answer
         if error is not None:
             raise error
         return await _settled(value)
+
+
+class _TooManyThreads(Exception):
+    """All threads that the plugin may have are in calls that have not ended."""
+
+
+@lru_cache(maxsize=1024)
+def _parameters(function: Callable[..., Any]) -> frozenset[str]:
+    return frozenset(inspect.signature(function).parameters)
 
 
 async def _contained(start: Callable[[], Any]) -> tuple[Any, BaseException | None]:
@@ -152,6 +224,10 @@ async def _contained(start: Callable[[], Any]) -> tuple[Any, BaseException | Non
         return None, error  # the plugin raised it itself
     except BaseException as error:
         return None, error
+
+
+def _is_pending(value: Any) -> bool:
+    return inspect.isawaitable(value) or hasattr(value, "asFuture")
 
 
 async def _settled(value: Any) -> Any:

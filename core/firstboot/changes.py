@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 
 from firstboot.errors import Unavailable
 from firstboot.profiles import ProfileDirectory
@@ -13,6 +14,8 @@ from firstboot.storage import ChangeKind, Storage
 logger = logging.getLogger(__name__)
 
 POLL_INTERVAL_S = 0.3
+MAX_AGE_S = 1.0
+"""Above this age what is held in memory counts for nothing until it was compared with the storage again."""
 _ENDS = {
     ChangeKind.CREDENTIALS: SessionEnd.CREDENTIALS_CHANGED,
     ChangeKind.DEVICE_DELETED: SessionEnd.DEVICE_DELETED,
@@ -31,6 +34,8 @@ class ChangeFollower:
         self._profiles = profiles
         self._sessions = sessions
         self._last = 0
+        self._read_at = time.monotonic()
+        self._reading = asyncio.Lock()
 
     async def start(self) -> None:
         """Take the present as read."""
@@ -55,8 +60,19 @@ class ChangeFollower:
                 logger.exception("changes cannot be read")
                 away = True
 
+    async def ensure_fresh(self) -> None:
+        """Catch up if that was too long ago: a process that was paused must not answer from memory (OP-17).
+
+        Raises: `Unavailable`.
+        """
+        if time.monotonic() - self._read_at > MAX_AGE_S:
+            async with self._reading:
+                if time.monotonic() - self._read_at > MAX_AGE_S:
+                    await self.catch_up()
+
     async def catch_up(self) -> None:
         """Act on everything that is new."""
+        asked_at = time.monotonic()
         changes = await self._storage.changes_since(self._last)
         if any(change.kind is ChangeKind.PROFILE for change in changes):
             await self._profiles.reload()
@@ -64,3 +80,4 @@ class ChangeFollower:
             if change.kind in _ENDS:
                 self._sessions.end(change.ref, _ENDS[change.kind])
             self._last = change.id
+        self._read_at = asked_at

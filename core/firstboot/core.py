@@ -12,7 +12,7 @@ import txaio
 
 from firstboot.batching import Batcher
 from firstboot.clock import Clock
-from firstboot.config import Config, ConfigSource, PluginsConfig
+from firstboot.config import Config, ConfigSource, PluginsConfig, StorageConfig
 from firstboot.data_dir import prepare_data_dir
 from firstboot.devices import DeviceService
 from firstboot.errors import ConfigError, FirstbootError, NotFound, PluginError, StartRefused
@@ -118,14 +118,7 @@ async def open_core(foundation: Foundation, clock: Clock) -> AsyncIterator[Core]
     Raises: `StartRefused`.
     """
     config = foundation.config
-    prepare_data_dir(config.server.data_dir)
-    url = config.storage_url.reveal()
-    scheme = urlsplit(url).scheme
-    backend = foundation.backends.get(scheme)
-    if backend is None:
-        known = ", ".join(sorted(foundation.backends))
-        raise ConfigError.single("storage.url", f"no plugin stores in {scheme!r}.", f"There are {known}.")
-    storage = await backend.open(url)
+    storage = await _open_storage(foundation)
     try:
         keyring = await open_keyring(storage, config.server)
 
@@ -154,6 +147,39 @@ async def open_core(foundation: Foundation, clock: Clock) -> AsyncIterator[Core]
         await storage.close()
 
 
+async def _open_storage(foundation: Foundation) -> Storage:
+    """Prepare the data directory and open the storage, and say what is wrong with either."""
+    config = foundation.config
+    report = Report()
+    try:
+        prepare_data_dir(config.server.data_dir)
+    except StartRefused as error:
+        if config.section(StorageConfig).url is None:  # the database is inside
+            raise
+        report.add(error)
+    try:
+        storage = await _backend(foundation).open(config.storage_url.reveal())
+    except StartRefused as error:
+        report.add(error)
+        report.raise_problems()
+        raise  # for the type checker: the report had a problem
+    try:
+        report.raise_problems()
+    except StartRefused:
+        await storage.close()
+        raise
+    return storage
+
+
+def _backend(foundation: Foundation) -> StorageBackend:
+    scheme = urlsplit(foundation.config.storage_url.reveal()).scheme
+    backend = foundation.backends.get(scheme)
+    if backend is None:
+        known = ", ".join(sorted(foundation.backends)) or "none"
+        raise ConfigError.single("storage.url", f"no plugin stores in {scheme!r}.", f"There are: {known}.")
+    return backend
+
+
 class Report:
     """Gathers what is wrong, to say all of it at once."""
 
@@ -161,7 +187,8 @@ class Report:
         self._errors: list[FirstbootError] = []
 
     def add(self, *errors: FirstbootError) -> None:
-        self._errors += [error for error in errors if error not in self._errors]
+        known = {str(error) for error in self._errors}
+        self._errors += [error for error in errors if str(error) not in known]
 
     def raise_problems(self) -> None:
         """Raise what was gathered, if anything was.

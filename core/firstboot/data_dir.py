@@ -36,15 +36,22 @@ def sole_server(path: Path) -> Iterator[None]:
     Raises: `StartRefused` when another server holds it.
     """
     file = path / "server.lock"
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise StartRefused(f"The lock {file} cannot be opened: {error.strerror}. Remove it.") from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             pid = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip() or "unknown"
             raise StartRefused(
                 f"The data directory {path} is already used by the server with pid {pid}. "
                 "Stop it, or give this one another data_dir."
+            ) from None
+        except OSError as error:
+            raise StartRefused(
+                f"{file} cannot be locked: {error.strerror}. Put data_dir on a local disk."
             ) from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)

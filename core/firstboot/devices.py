@@ -116,6 +116,8 @@ class DeviceService:
             )
         )
         match result.outcome:
+            case Outcome.DONE:
+                return result.id
             case Outcome.NAME_TAKEN:
                 raise AlreadyExists(f"There is a device named {name!r} already.")
             case Outcome.CREDENTIALS_IN_USE:
@@ -124,7 +126,8 @@ class DeviceService:
                 raise InvalidValue(f"Profile {profile.name!r} has as many devices as it may have.")
             case Outcome.PROFILE_GONE:
                 raise NotFound(f"There is no device profile named {profile.name!r}.")
-        return result.id
+            case other:
+                raise InvalidValue(f"The database does not take the device {name!r} ({other.value}).")
 
     async def reopen(self, device: Device, *, actor: str) -> None:
         """Let a device provision itself once more.

@@ -163,7 +163,7 @@ REFUSAL_CODES: dict[str, str] = {
     "network-not-allowed": "the request came from an address outside the profile's networks",
     "name-not-allowed": "the device name does not match the profile's name pattern",
     "device-limit": "the profile has as many devices as it may have",
-    "rate-limit": "the profile provisions devices faster than it may",
+    "rate-limit": "the profile makes devices, or the device asks for credentials, faster than it may",
     "name-taken": "a device of this name exists already",
     "not-pre-provisioned": "no device of this name was created beforehand in this profile",
     "already-provisioned": "the device was provisioned before",

@@ -28,7 +28,7 @@ class _Formatter(logging.Formatter):
             if key not in _STANDARD:
                 fields[key] = value if isinstance(value, int | float | bool | None) else _cut(str(value))
         if record.exc_info and record.exc_info[1] is not None:
-            fields["error"] = _where(record.exc_info[1])
+            fields["error"] = where(record.exc_info[1])
         return fields
 
 
@@ -77,7 +77,8 @@ def _quoted(value: object) -> str:
     return json.dumps(text) if not text or " " in text or '"' in text else text
 
 
-def _where(error: BaseException) -> str:
+def where(error: BaseException) -> str:
+    """Return kind and place of an error, without its text."""
     # The error's own text is left out: it may repeat what a device sent.
     frames = traceback.extract_tb(error.__traceback__)[-4:]
     places = " < ".join(f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in reversed(frames))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from firstboot.calls import PluginFailed, PluginRunner
+from firstboot.errors import Refused, Unavailable
 from firstboot.hookspecs import OBSERVING
 from firstboot.plugin_manager import PluginManager
 
@@ -24,9 +25,12 @@ class _Observer:
         self._runner = runner
         self._queue: deque[tuple[Callable[..., Any], object]] = deque()
         self._worker: asyncio.Task[None] | None = None
+        self._stopped = False
         self.dropped = 0
 
     def push(self, function: Callable[..., Any], event: object) -> None:
+        if self._stopped:
+            return
         if len(self._queue) >= QUEUE_LENGTH:
             self._queue.popleft()
             self.dropped += 1
@@ -42,19 +46,28 @@ class _Observer:
                 function, event = self._queue.popleft()
                 try:
                     await self._runner.call(function, {"event": event})
-                except PluginFailed as failure:
-                    if not self._runner.failing:
-                        logger.warning("observing hook failed: %s", failure)
-                except Exception as error:
-                    logger.warning("observing hook of %s refused: %s", self._runner.name, type(error).__name__)
+                except (Refused, Unavailable) as error:  # there is nothing to refuse any more
+                    self._runner.count_failure(f"raised {type(error).__name__}")
+                except PluginFailed:  # counted and logged by the runner
+                    pass
         finally:
             self._worker = None
 
     async def stop(self, timeout_s: float) -> None:
-        if self._worker is not None:
-            _, pending = await asyncio.wait([self._worker], timeout=timeout_s)
+        self._stopped = True
+        if self._worker is None:
+            return
+        _, pending = await asyncio.wait([self._worker], timeout=timeout_s)
+        if pending:
+            self.dropped += len(self._queue)
+            logger.warning(
+                "plugin %s was busy when the server stopped: %d events dropped",
+                self._runner.name, len(self._queue),
+            )  # fmt: skip
+            self._queue.clear()
             for task in pending:
                 task.cancel()
+            await asyncio.wait(pending)
 
 
 class Observers:
@@ -68,6 +81,11 @@ class Observers:
                 observer = self._observers.setdefault(runner.name, _Observer(runner))
                 self._listeners.setdefault(hook, []).append((observer, function))
 
+    @property
+    def dropped(self) -> Mapping[str, int]:
+        """How many events each plugin has missed, because it was too slow."""
+        return {name: observer.dropped for name, observer in self._observers.items()}
+
     def wanted(self, hook: str) -> bool:
         """Whether anybody listens; spares the making of an event that nobody wants."""
         return hook in self._listeners
@@ -78,5 +96,5 @@ class Observers:
             observer.push(function, event)
 
     async def stop(self, timeout_s: float) -> None:
-        """Let the observers finish what is queued, but no longer than this."""
+        """Let the observers finish what is queued, but no longer than this. What happens later is not told."""
         await asyncio.gather(*(observer.stop(timeout_s) for observer in self._observers.values()))

@@ -35,6 +35,8 @@ PROVISION_SECRET_LENGTH = 26
 """26 of 36 characters: 134 bits."""
 MIN_CHOSEN_SECRET_LENGTH = 16
 MAX_KEY_LENGTH = 255
+MAX_BOUND = 2**31 - 1
+"""The highest bound of a profile's limits; databases keep it."""
 
 _NO_DIGEST = b"\0" * 16
 
@@ -55,7 +57,8 @@ def compile_name_pattern(pattern: str) -> Any:
     try:
         return re2.compile(pattern, options=options)
     except re2.error as error:
-        raise InvalidValue(f"The name pattern is not a regular expression that RE2 knows: {error}.") from None
+        reason = error.args[0].decode() if error.args and isinstance(error.args[0], bytes) else str(error)
+        raise InvalidValue(f"The name pattern is not a regular expression that RE2 knows: {reason}.") from None
 
 
 class ProfileDirectory:
@@ -232,8 +235,8 @@ class ProfileService:
         if limits.name_pattern is not None:
             compile_name_pattern(limits.name_pattern)
         for name, bound in (("max_devices", limits.max_devices), ("max_per_minute", limits.max_per_minute)):
-            if bound is not None and bound < 1:
-                raise InvalidValue(f"{name} must be above zero; leave it out for no bound.")
+            if bound is not None and not 1 <= bound <= MAX_BOUND:
+                raise InvalidValue(f"{name} must be from 1 to {MAX_BOUND}; leave it out for no bound.")
 
     def _audit(self, event: str, profile: DeviceProfile, actor: str) -> AuditEntry:
         return AuditEntry(

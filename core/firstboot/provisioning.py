@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
-import ipaddress
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from firstboot.batching import Batcher
-from firstboot.calls import PluginFailed, PluginRunner
 from firstboot.clock import Clock, new_public_id
 from firstboot.config import ProvisioningConfig
 from firstboot.credentials import CredentialGenerator
@@ -20,6 +15,7 @@ from firstboot.deciding import Deciders
 from firstboot.devices import seal_credentials
 from firstboot.errors import InvalidValue, ProvisioningRefused, Refused, Unavailable
 from firstboot.keyring import Keyring
+from firstboot.limits import Limits
 from firstboot.model import (
     PROVISION_STATE,
     PROVISIONED,
@@ -28,7 +24,6 @@ from firstboot.model import (
     Device,
     DeviceProfile,
     DeviceProposal,
-    Network,
     Origin,
     Provisioned,
     ProvisioningRequest,
@@ -37,7 +32,8 @@ from firstboot.model import (
     WantedCredentials,
 )
 from firstboot.names import clean_name
-from firstboot.profiles import ProfileDirectory, compile_name_pattern
+from firstboot.offered import Offered
+from firstboot.profiles import ProfileDirectory
 from firstboot.reports import Reports
 from firstboot.reprovisioning import Reprovisioning
 from firstboot.secret import random_text
@@ -52,7 +48,6 @@ from firstboot.storage import (
     WriteResult,
 )
 from firstboot.strategies import CreateNew, HandOutExisting, ProvisioningStrategy
-from firstboot.throttle import TokenBucket
 
 GENERATED_NAME_LENGTH = 20
 _STATE_ATTRIBUTE = Attribute(Scope.SERVER, PROVISION_STATE, PROVISIONED)
@@ -62,14 +57,6 @@ _REFUSALS: Mapping[Outcome, tuple[str, str]] = {
     Outcome.PROFILE_GONE: ("profile-gone", "The profile was deleted meanwhile."),
     Outcome.DEVICE_GONE: ("device-gone", "The device was deleted meanwhile."),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Offered:
-    """What a plugin offers for requests, with the runner that contains it."""
-
-    runner: PluginRunner
-    object: Any
 
 
 class _Finder:
@@ -98,6 +85,7 @@ class Provisioning:
         generators: Mapping[str, Offered],
         deciders: Deciders,
         reports: Reports,
+        ensure_fresh: Callable[[], Awaitable[None]],
         clock: Clock,
     ) -> None:
         self._config = config
@@ -109,9 +97,10 @@ class Provisioning:
         self._generators = generators
         self._deciders = deciders
         self._reports = reports
+        self._ensure_fresh = ensure_fresh
         self._clock = clock
         self._reprovisioning = Reprovisioning(storage, keyring, clock, self._renew)
-        self._rates: dict[int, TokenBucket] = {}
+        self._limits = Limits(clock)
         self._in_flight = 0
         self._idle: asyncio.Event | None = None
 
@@ -134,14 +123,17 @@ class Provisioning:
         Raises: `ProfileNotProven`, `ProvisioningRefused`: logged, audited and told to observers already.
         `Unavailable`: nothing was decided.
         """
-        if self._in_flight >= self._config.max_in_flight:
-            raise Unavailable("Too many provisioning requests are under way.")
         self._in_flight += 1
         try:
+            if self._in_flight > self._config.max_in_flight:
+                raise Unavailable("Too many provisioning requests are under way.")
             return await self._provision(request)
         except Refused as refusal:
             profile = self._profiles.find(request.key)
             await self._reports.refused(refusal, request.origin, request.device_name, profile)
+            raise
+        except Unavailable as error:
+            self._reports.undecided(error, request.origin, request.device_name)
             raise
         finally:
             self._in_flight -= 1
@@ -175,6 +167,7 @@ class Provisioning:
         # A blank name is refused before the key is looked at (contract PR-1).
         if request.device_name is not None and not request.device_name.strip():
             raise ProvisioningRefused("The device name is blank.", code="invalid-name")
+        await self._ensure_fresh()
         profile = self._profiles.prove(request.key, request.secret)
         name = self._allowed_name(profile, request)
         strategy = self._strategies.get(profile.strategy)
@@ -185,57 +178,24 @@ class Provisioning:
             )
         implementation: ProvisioningStrategy = strategy.object
         finder = _Finder(self._storage, profile.tenant_id)
-        decision = await self._ask(strategy.runner, lambda: implementation.decide(name, request, profile, finder))
+        decision = await strategy.ask(lambda: implementation.decide(name, request, profile, finder))
         if isinstance(decision, CreateNew):
             return await self._create(decision.name, request, profile)
         if isinstance(decision, HandOutExisting) and isinstance(decision.device, Device):
             return await self._hand_out(decision.device, request, profile)
-        failure = strategy.runner.count_failure(f"decided {type(decision).__name__}")
-        raise ProvisioningRefused(str(failure), code="plugin-error")
+        raise strategy.unusable(f"decided {type(decision).__name__}")
 
     def _allowed_name(self, profile: DeviceProfile, request: ProvisioningRequest) -> str | None:
         """Return the cleaned name, once the profile's limits allow the request."""
-        limits = profile.limits
-        if not profile.enabled:
-            raise ProvisioningRefused(f"Profile {profile.name!r} is switched off.", code="profile-disabled")
-        if limits.expires_at_ms is not None and self._clock.now_ms() > limits.expires_at_ms:
-            raise ProvisioningRefused(f"Profile {profile.name!r} has expired.", code="profile-expired")
-        if limits.allowed_networks and not _is_inside(request.origin.address, limits.allowed_networks):
-            raise ProvisioningRefused(
-                f"Profile {profile.name!r} is not for devices at {request.origin.address}.",
-                code="network-not-allowed",
-            )
+        self._limits.check(profile, request.origin)
         if request.device_name is None:
             return None
         try:
             name = clean_name(request.device_name, "device name")
         except InvalidValue as error:
             raise ProvisioningRefused(str(error), code="invalid-name") from None
-        self._check_pattern(profile, name)
+        self._limits.check_name(profile, name)
         return name
-
-    def _check_pattern(self, profile: DeviceProfile, name: str) -> None:
-        pattern = profile.limits.name_pattern
-        if pattern is not None and not compile_name_pattern(pattern).fullmatch(name):
-            raise ProvisioningRefused(
-                f"{name!r} does not match the name pattern of profile {profile.name!r}.", code="name-not-allowed"
-            )
-
-    async def _ask(self, runner: PluginRunner, start: Callable[[], Any]) -> Any:
-        """Call a plugin's object. What it returns at once costs nothing more; what it awaits is cut off."""
-        try:
-            answer = start()
-        except Refused:
-            raise
-        except Exception as error:
-            failure = runner.count_failure(f"raised {type(error).__name__}")
-            raise ProvisioningRefused(str(failure), code="plugin-error") from error
-        if not inspect.isawaitable(answer):
-            return answer
-        try:
-            return await runner.run(lambda: answer)
-        except PluginFailed as failure:
-            raise ProvisioningRefused(str(failure), code="plugin-error") from failure
 
     # -- new devices -------------------------------------------------------------------------------
 
@@ -248,10 +208,15 @@ class Provisioning:
         )
         if self._deciders:
             proposal = await self._deciders.ask(request, proposal)
-            self._check_pattern(profile, proposal.name)
+        if proposal.name != name:
+            # A name that was drawn, or that a plugin chose: leaving it out must be no way around the pattern.
+            self._limits.check_name(profile, proposal.name)
         credentials = await self._issue(request.wanted)
-        bucket = self._rate(profile)
+        bucket = self._limits.rate(profile)
         if bucket is not None and not bucket.take():
+            # A device that asks again makes no new one, and does not wait for those that do.
+            if await self._storage.find_device(profile.tenant_id, proposal.name) is not None:
+                return await self._name_taken(proposal.name, request, profile)
             raise ProvisioningRefused(
                 f"Profile {profile.name!r} provisions at most {bucket.per_minute} devices a minute.",
                 code="rate-limit",
@@ -316,7 +281,7 @@ class Provisioning:
                 f"No plugin makes credentials of type {wanted.type!r}.", code="bad-credentials-request"
             )
         generator: CredentialGenerator = offered.object
-        return self._usable(offered.runner, await self._ask(offered.runner, lambda: generator.issue(wanted)))
+        return _usable(offered, await offered.ask(lambda: generator.issue(wanted)))
 
     async def _renew(self, current: Credentials) -> Credentials:
         offered = self._generators.get(current.type)
@@ -325,23 +290,7 @@ class Provisioning:
                 f"No plugin makes credentials of type {current.type!r}.", code="cannot-rotate"
             )
         generator: CredentialGenerator = offered.object
-        return self._usable(offered.runner, await self._ask(offered.runner, lambda: generator.renew(current)))
-
-    @staticmethod
-    def _usable(runner: PluginRunner, issued: object) -> Credentials:
-        if isinstance(issued, Credentials) and isinstance(issued.id, str) and issued.id:
-            return issued
-        failure = runner.count_failure("issued something that is not credentials")
-        raise ProvisioningRefused(str(failure), code="plugin-error")
-
-    def _rate(self, profile: DeviceProfile) -> TokenBucket | None:
-        per_minute = profile.limits.max_per_minute
-        if per_minute is None:
-            return None
-        bucket = self._rates.get(profile.id)
-        if bucket is None or bucket.per_minute != per_minute:
-            bucket = self._rates[profile.id] = TokenBucket(per_minute, self._clock.monotonic)
-        return bucket
+        return _usable(offered, await offered.ask(lambda: generator.renew(current)))
 
     # -- devices that exist ------------------------------------------------------------------------
 
@@ -438,12 +387,7 @@ def _refusal(outcome: Outcome) -> ProvisioningRefused:
     return ProvisioningRefused(message, code=code)
 
 
-@lru_cache(maxsize=4096)
-def _is_inside(address: str, networks: tuple[Network, ...]) -> bool:
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
-        ip = ip.ipv4_mapped
-    return any(ip in network for network in networks)
+def _usable(offered: Offered, issued: object) -> Credentials:
+    if isinstance(issued, Credentials) and isinstance(issued.id, str) and issued.id:
+        return issued
+    raise offered.unusable("issued something that is not credentials")

@@ -76,6 +76,20 @@ class Reports:
             )
             self._observers.tell("firstboot_device_provisioned", event)
 
+    def undecided(self, error: Unavailable, origin: Origin, device_name: str | None) -> None:
+        """Log that nothing was decided. Nothing is audited: the database may be what is not there."""
+        if self._throttle.is_news(f"undecided {source_of(origin.address)}"):
+            logger.info(
+                "device refused",
+                extra={
+                    "code": error.code,
+                    "reason": str(error),
+                    "device": device_name[:MAX_NAME_SHOWN] if device_name is not None else None,
+                    "address": origin.address,
+                    "transport": origin.transport,
+                },
+            )
+
     async def refused(
         self, refusal: Refused, origin: Origin, device_name: str | None, profile: DeviceProfile | None
     ) -> None:

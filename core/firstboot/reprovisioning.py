@@ -18,6 +18,9 @@ from firstboot.keyring import Keyring
 from firstboot.model import Credentials, Device, DeviceProfile
 from firstboot.storage import AuditEntry, FoundCredentials, HandOut, ReplaceCredentials, Storage, When, Write
 
+MAX_VALID = 16
+"""Credentials of one device that are valid at the same time, those in their grace period included."""
+
 
 class Reprovisioning:
     """Finds the write that answers a device again, and the credentials to tell it."""
@@ -83,15 +86,21 @@ class Reprovisioning:
     ) -> tuple[Write, Credentials]:
         """Answer with new credentials; the old ones stay valid for the profile's grace period.
 
-        Raises: `ProvisioningRefused` (``not-the-same-device``, ``cannot-rotate``).
+        Raises: `ProvisioningRefused` (``not-the-same-device``, ``cannot-rotate``, ``rate-limit``).
         """
         current, rows = await self._credentials(device)
         when = When.ALWAYS
+        valid = self._valid(device, rows)
         if issued is None:
             self._check_unused(device, profile, digest)
             when = When.NEVER_USED
-        elif not any(_same(issued, known) for known in self._valid(device, rows)):
+        elif not any(_same(issued, known) for known in valid):
             raise _not_the_same(device)
+        if len(valid) >= MAX_VALID and profile.rotation_grace:
+            raise ProvisioningRefused(
+                f"Device {device.name!r} has {len(valid)} credentials that are valid until their grace ends.",
+                code="rate-limit",
+            )
         renewed = await self._renew(current)
         now_ms = self._clock.now_ms()
         write = ReplaceCredentials(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import heapq
 import ipaddress
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -13,6 +14,9 @@ logger = logging.getLogger(__name__)
 
 WINDOW_S = 60.0
 MAX_SOURCES = 10_000
+MAX_HELD_BACK = 200
+"""Answers that are held back at the same time. Each occupies a connection: more are answered at once, so that
+guessing on many connections does not leave none to the others."""
 _DELAY_STEP_S = 0.1
 
 
@@ -55,19 +59,40 @@ class FailureThrottle:
         self._max_delay_s = max_delay_s
         self._monotonic = monotonic
         self._windows: OrderedDict[str, _Window] = OrderedDict()
+        self._held_until: list[float] = []
 
     def record(self, *sources: str) -> Penalty:
         """Count one failure for each of the sources, and return what the worst of them earns."""
+        excess = self._count(sources)
+        if excess <= 0:
+            return Penalty(0.0, True)
+        return Penalty(self._hold_back(min(self._max_delay_s, excess * _DELAY_STEP_S)), False)
+
+    def is_news(self, source: str) -> bool:
+        """Count something that is no failure of the asker; return whether it is reported by itself."""
+        return self._count((source,)) <= 0
+
+    def _count(self, sources: Sequence[str]) -> int:
+        """Return how many failures the worst of the sources is above the bound."""
         now = self._monotonic()
-        excess = 0
         windows = [self._window(source, now) for source in sources]
         for window in windows:
             window.failures += 1
-            excess = max(excess, window.failures - self._per_minute)
-        if excess <= 0:
-            return Penalty(0.0, True)
-        windows[0].suppressed += 1
-        return Penalty(min(self._max_delay_s, excess * _DELAY_STEP_S), False)
+        worst = max(windows, key=lambda window: window.failures)
+        excess = worst.failures - self._per_minute
+        if excess > 0:
+            worst.suppressed += 1
+        return excess
+
+    def _hold_back(self, delay_s: float) -> float:
+        """Return the delay, or none when as many answers as may be are held back already."""
+        now = self._monotonic()
+        while self._held_until and self._held_until[0] <= now:
+            heapq.heappop(self._held_until)
+        if len(self._held_until) >= MAX_HELD_BACK:
+            return 0.0
+        heapq.heappush(self._held_until, now + delay_s)
+        return delay_s
 
     def _window(self, source: str, now: float) -> _Window:
         window = self._windows.get(source)

@@ -52,7 +52,7 @@ def list_(
 
 @app.command()
 def verify(config: ConfigOption = None) -> None:
-    """Check the chain: no row was changed, taken out or put in between. Status 1 when one was."""
+    """Check that nobody changed the log. Status 1 when a row was changed, taken out or put in between."""
 
     async def work(core: Core) -> None:
         from firstboot.audit import verify_audit

@@ -6,13 +6,13 @@ import getpass
 import json
 import os
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from firstboot.config import ConfigSource, config_file
+from firstboot.config import ConfigSource, config_file, parse_duration
 from firstboot.errors import FirstbootError
 from firstboot.model import DEFAULT_TENANT
 
@@ -22,6 +22,7 @@ ConfigOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 TenantOption = Annotated[str, typer.Option("--tenant", help="Name of the tenant.")]
 TENANT = DEFAULT_TENANT
+LONGEST = timedelta(days=36_500)
 
 
 def source_of(
@@ -56,7 +57,16 @@ def with_core(file: Path | None, work: Callable[[Any], Awaitable[None]]) -> None
 
 
 def print_json(value: object) -> None:
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    """Print for programs: keys without spaces, and ASCII only, whatever the terminal's encoding."""
+    typer.echo(json.dumps(_with_plain_keys(value), indent=2, default=str))
+
+
+def _with_plain_keys(value: object) -> object:
+    if isinstance(value, dict):
+        return {str(key).replace(" ", "_"): _with_plain_keys(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_plain_keys(item) for item in value]
+    return value
 
 
 def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -65,6 +75,12 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None
     widths = [max(map(len, column)) for column in zip(header, *texts, strict=True)]
     for line in (header, *texts):
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def say_none(what: str, core: Any) -> None:
+    """Say, aside from the output, that there is nothing, and where was looked: perhaps it is the wrong place."""
+    config = core.foundation.config
+    typer.echo(f"No {what} found. The data directory is {config.server.data_dir.absolute()}.", err=True)
 
 
 def print_fields(fields: dict[str, object]) -> None:
@@ -78,16 +94,43 @@ def moment(at_ms: int | None) -> str | None:
     """Return a moment as people and programs read it: ISO 8601, UTC."""
     if at_ms is None:
         return None
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    try:
+        at = datetime.fromtimestamp(at_ms / 1000, UTC)
+    except (OverflowError, ValueError):  # beyond the year 9999
+        return f"{at_ms} ms"
+    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def parse_moment(text: str) -> int:
     """Read a date or moment, such as ``2030-01-31`` or ``2030-01-31T12:00:00Z``, as UTC milliseconds."""
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
+        at_ms = int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+    except (OverflowError, ValueError):
         raise typer.BadParameter("give a date such as 2030-01-31, or 2030-01-31T12:00:00Z") from None
-    return int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
+    if at_ms < 0:
+        raise typer.BadParameter("give a date after 1970")
+    return at_ms
+
+
+def duration(value: Any) -> timedelta:
+    """Read a duration such as ``10m``; what the options of commands are parsed with."""
+    try:
+        read = parse_duration(value)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    if read > LONGEST:
+        raise typer.BadParameter(f"give at most {LONGEST.days}d")
+    return read
+
+
+def in_words(value: timedelta) -> str:
+    """Return a duration as it is written in options, such as ``24h``."""
+    seconds = int(value.total_seconds())
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "m")):
+        if seconds and seconds % size == 0 and seconds > size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
 
 
 def fail(message: str) -> FirstbootError:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import shutil
+import sys
 import time
+from dataclasses import replace
 from uuid import UUID
 
 import typer
 
 from firstboot import __version__
 from firstboot.app import Server
+from firstboot.config import Address
 from firstboot.errors import AlreadyExists, NotFound
 from firstboot.events import DeviceConnected, DeviceDisconnected, DeviceProvisioned, ProvisioningRefusal
 from firstboot.hookspecs import API_VERSION, hookimpl
@@ -21,19 +26,23 @@ from firstboot.secret import random_text
 PROFILE = "demo"
 _ACTOR = "quickstart"
 
-_TEXT = """\
+_HEAD = """\
 Firstboot {version} is up. {listeners}
 Data, server key and database are in {data_dir}. Stop with Ctrl-C.
 
 The device profile "demo" lets devices create themselves. It was made for you, with random
   provision key     {key}
   provision secret  {secret}
+"""
 
+_HTTP = """\
 Provision a device over HTTP:
 
   curl -s http://{http}/api/v1/provision -d '{http_request}'
+"""
 
-... over MQTT, with the answer on the same connection (package mosquitto-clients):
+_MQTT = """\
+Provision a device over MQTT, with the answer on the same connection (package mosquitto-clients):
 
   mosquitto_rr -h {mqtt_host} -p {mqtt_port} -u provision -t /provision/request -e /provision/response \\
     -m '{rr_request}'
@@ -48,20 +57,23 @@ Provision a device over HTTP:
 
   python3 -c 'from tb_device_mqtt import TBDeviceMqttClient as C; \\
     print(C.provision("{mqtt_host}", "{key}", "{secret}", port={mqtt_port}, device_name="meter-4"))'
+"""
 
-Look at them:  firstboot device list{config_hint}
+_TAIL = """\
+Look at them, in another terminal in this folder:  {command} device list{config_hint}
 
 Waiting for devices ...
 """
 
 
-def show_demo(server: Server) -> None:
-    """Make the demo profile if there is none, and print what to do with it."""
+def show_demo(server: Server) -> asyncio.Task[None]:
+    """Make the demo profile if there is none, and print what to do with it, while the server runs."""
     task = asyncio.get_running_loop().create_task(_show(server))
-    task.add_done_callback(_raise)
+    task.add_done_callback(_say_failure)
+    return task
 
 
-def _raise(task: asyncio.Task[None]) -> None:
+def _say_failure(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and task.exception() is not None:
         typer.echo(f"firstboot: the demo profile could not be made: {task.exception()}", err=True)
 
@@ -69,7 +81,7 @@ def _raise(task: asyncio.Task[None]) -> None:
 async def _show(server: Server) -> None:
     demo = await _demo_profile(server)
     key, secret = demo.profile.provision_key or "", demo.secret.reveal()
-    http, mqtt = server.listeners.get("http"), server.listeners.get("mqtt")
+    http, mqtt = (_reachable(server, name) for name in ("http", "mqtt"))
     data_dir = server.services.config.server.data_dir
     own_token = random_text(20)
 
@@ -77,8 +89,9 @@ async def _show(server: Server) -> None:
         fields = {"deviceName": name, "provisionDeviceKey": key, "provisionDeviceSecret": secret, **more}
         return json.dumps(fields, separators=(",", ":"))
 
+    parts = [_HEAD, *([_HTTP] if http else []), *([_MQTT] if mqtt else []), _TAIL]
     typer.echo(
-        _TEXT.format(
+        "\n".join(parts).format(
             version=__version__,
             listeners=" ".join(f"{name.upper()}: {address}." for name, address in server.listeners.items()),
             data_dir=data_dir,
@@ -91,9 +104,25 @@ async def _show(server: Server) -> None:
             rr_request=request("meter-2"),
             own_token=own_token,
             own_request=request("meter-3", credentialsType="ACCESS_TOKEN", token=own_token),
+            command=_command(),
             config_hint="" if str(data_dir) == "firstboot-data" else "  (with the same configuration)",
         )
     )
+
+
+def _command() -> str:
+    """Return how to call the command line: by its name, if the shell would find it."""
+    if shutil.which("firstboot"):
+        return "firstboot"
+    return os.path.relpath(sys.argv[0]) if os.access(sys.argv[0], os.X_OK) else f"{sys.executable} -m firstboot"
+
+
+def _reachable(server: Server, listener: str) -> Address | None:
+    """Return where clients reach a listener; one that is open to all networks is reached by the public name."""
+    address = server.listeners.get(listener)
+    if address is not None and address.host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+        return replace(address, host=server.services.config.server.public_host)
+    return address
 
 
 async def _demo_profile(server: Server) -> NewProfile:
@@ -147,7 +176,8 @@ class DevicePrinter:
 
     @hookimpl
     async def firstboot_device_disconnected(self, event: DeviceDisconnected) -> None:
-        _line("<", event.device_name, f"disconnected: {event.reason}", "yellow")
+        why = "" if event.reason == "disconnected" else f": {event.reason}"
+        _line("<", event.device_name, f"disconnected{why}", "yellow")
 
 
 def _line(mark: str, device: str, what: str, colour: str) -> None:

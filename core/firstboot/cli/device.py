@@ -19,15 +19,18 @@ from firstboot.cli.common import (
     print_fields,
     print_json,
     print_table,
+    say_none,
     with_core,
 )
 from firstboot.errors import FirstbootError
-from firstboot.model import Device, WantedCredentials
+from firstboot.model import Credentials, Device, WantedCredentials
 
 if TYPE_CHECKING:
     from firstboot.core import Core
 
 app = typer.Typer(help="Devices: create beforehand, look at, re-open, delete.", no_args_is_help=True)
+
+X509 = "X509_CERTIFICATE"
 
 Name = Annotated[str, typer.Argument(help="Name of the device.")]
 
@@ -37,7 +40,7 @@ def list_(
     profile: Annotated[str | None, typer.Option(help="Only devices of this profile.")] = None,
     text: Annotated[str | None, typer.Option(help="Only names that contain this.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Most devices to print.")] = 100,
-    after: Annotated[int, typer.Option(help="Go on after the device with this number.")] = 0,
+    after: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Go on after the device with this number.")] = 0,
     tenant: TenantOption = TENANT,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -57,7 +60,9 @@ def list_(
             return
         columns = ("number", "name", "profile", "state", "created", "first login")
         print_table(columns, [[row[column] for column in columns] for row in rows])
-        if len(rows) == limit:
+        if not rows:
+            say_none("device", core)
+        elif len(rows) == limit:
             typer.echo(f"There may be more: --after {rows[-1]['number']}", err=True)
 
     with_core(config, work)
@@ -80,7 +85,7 @@ def show(
         credentials = await core.devices.credentials(device)
         fields["credentials type"] = credentials.type
         if show_credentials:
-            fields["credentials"] = credentials.value or credentials.id
+            fields["credentials"] = _shown(credentials)
         if as_json:
             print_json(fields)
         else:
@@ -109,7 +114,8 @@ def create(
 ) -> None:
     """Make devices that wait for their first boot, and print their credentials.
 
-    Names that cannot be made are reported, and the others are made. Status 1 when any failed.
+    Without a credentials option each gets an access token. Names that cannot be made are reported, and the
+    others are made. Status 1 when any failed.
     """
     wanted = _wanted(token, client_id, username, password, certificate)
     all_names = [*(names or []), *_names_of(from_file)]
@@ -139,11 +145,14 @@ def create(
             except Unavailable:
                 raise
             except FirstbootError as error:
+                if len(all_names) == 1:
+                    raise
                 failed += 1
-                typer.echo(f"{name}: {error}", err=True)
+                typer.echo(f"{name if name.isprintable() else ascii(name)[1:-1]}: {error}", err=True)
             else:
-                shown = credentials.value or credentials.id
-                made.append({"name": name, "credentials type": credentials.type, "credentials": shown})
+                made.append(
+                    {"name": name, "credentials type": credentials.type, "credentials": _shown(credentials)}
+                )
         if as_json:
             print_json(made)
         elif made:
@@ -188,17 +197,33 @@ def delete(
 def _wanted(
     token: str | None, client_id: str | None, username: str | None, password: str | None, certificate: Path | None
 ) -> WantedCredentials:
-    mqtt = client_id or username or password
-    if sum(map(bool, (token, mqtt, certificate))) > 1:
+    mqtt = any(part is not None for part in (client_id, username, password))
+    if sum((token is not None, mqtt, certificate is not None)) > 1:
         raise typer.BadParameter("give a token, or MQTT credentials, or a certificate")
     if certificate:
-        try:
-            return WantedCredentials(type="X509_CERTIFICATE", certificate=certificate.read_text("ascii"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise typer.BadParameter(f"{certificate} cannot be read ({type(error).__name__})") from None
+        return WantedCredentials(type=X509, certificate=_certificate(certificate))
     if mqtt:
         return WantedCredentials(type="MQTT_BASIC", client_id=client_id, username=username, password=password)
     return WantedCredentials(token=token)
+
+
+def _certificate(file: Path) -> str:
+    # Whatever a device sends is stored, as the contract has it; here a slip of the hand is found at once.
+    from cryptography import x509
+
+    try:
+        content = file.read_bytes()
+        x509.load_pem_x509_certificate(content)
+        return content.decode("ascii")
+    except OSError as error:
+        raise typer.BadParameter(f"{file} cannot be read: {error.strerror}") from None
+    except ValueError:
+        raise typer.BadParameter(f"{file} holds no X.509 certificate in PEM form") from None
+
+
+def _shown(credentials: Credentials) -> str:
+    """Return what the device needs, or the hash of a certificate, which is the device's own."""
+    return credentials.id if credentials.type == X509 else credentials.value or credentials.id
 
 
 def _names_of(file: Path | None) -> list[str]:
@@ -206,8 +231,10 @@ def _names_of(file: Path | None) -> list[str]:
         return []
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise typer.BadParameter(f"{file} cannot be read ({type(error).__name__})") from None
+    except OSError as error:
+        raise typer.BadParameter(f"{file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise typer.BadParameter(f"{file} is not text in UTF-8") from None
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -11,9 +12,11 @@ from firstboot import __version__
 from firstboot.cli import audit, device, plugins, profile, serve, upkeep
 from firstboot.cli.common import source_of
 from firstboot.errors import FirstbootError, StartRefused
+from firstboot.logs import where
 
 EXIT_FAILED = 1
-EXIT_START_REFUSED = 2
+EXIT_START_REFUSED = EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
 
 app = typer.Typer(
     name="firstboot",
@@ -49,8 +52,12 @@ def _root(
 
 
 def main() -> None:
-    """Run the command line; errors that are expected end it with a message and no traceback."""
+    """Run the command line; errors end it with a message and no traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not closed, and not replaced by an embedding program
+            stream.reconfigure(errors="backslashreplace")
     try:
+        _check_arguments()
         _add_plugin_commands()
         app()
     except StartRefused as error:
@@ -60,8 +67,32 @@ def main() -> None:
         _say(error)
         sys.exit(EXIT_FAILED)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_output()
         sys.exit(EXIT_FAILED)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    except OSError as error:
+        _close_output()
+        _say(FirstbootError(f"{error.strerror or type(error).__name__}{f': {error.filename}' if error.filename else ''}"))
+        sys.exit(EXIT_FAILED)
+    except Exception as error:
+        _say(FirstbootError(f"This should not happen, please report it: {where(error)}"))
+        sys.exit(EXIT_FAILED)
+
+
+def _check_arguments() -> None:
+    """Refuse arguments that are not text: nothing that Firstboot stores may be anything else."""
+    for argument in sys.argv[1:]:
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            _say(FirstbootError(f"The argument {ascii(argument)} is not text in UTF-8."))
+            sys.exit(EXIT_USAGE)
+
+
+def _close_output() -> None:
+    """Send what is still buffered nowhere, or it would fail again when the process ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _say(error: FirstbootError) -> None:

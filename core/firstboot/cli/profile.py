@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,51 +15,90 @@ from firstboot.cli.common import (
     JsonOption,
     TenantOption,
     actor,
+    duration,
+    fail,
+    in_words,
     moment,
     parse_moment,
     print_fields,
     print_json,
     print_table,
+    say_none,
     with_core,
 )
-from firstboot.config import parse_duration
-from firstboot.model import DeviceProfile, ReprovisionPolicy
+from firstboot.model import DeviceProfile, ProfileLimits, ReprovisionPolicy
 from firstboot.secret import Secret
 
 if TYPE_CHECKING:
     from firstboot.core import Core
 
-app = typer.Typer(help="Device profiles: kinds of devices, and how they may provision.", no_args_is_help=True)
+app = typer.Typer(help="Device profiles: kinds of devices.", no_args_is_help=True)
+
+STRATEGY = "allow-create-new"
+
+
+class Limit(enum.StrEnum):
+    """What ``profile update --clear`` takes away."""
+
+    MAX_DEVICES = "max-devices"
+    MAX_PER_MINUTE = "max-per-minute"
+    EXPIRES = "expires"
+    NAME_PATTERN = "name-pattern"
+    ALLOW_NETWORK = "allow-network"
+    DESCRIPTION = "description"
+
 
 Name = Annotated[str, typer.Argument(help="Name of the profile.")]
-
-
-def _duration(text: str) -> timedelta:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+SecretOption = Annotated[str | None, typer.Option(help="Provision secret; drawn when left out.")]
+StrategyOption = Annotated[
+    str | None,
+    typer.Option(help="allow-create-new, check-pre-provisioned, disabled, or a plugin's.", show_default=STRATEGY),
+]
+ReprovisionOption = Annotated[
+    ReprovisionPolicy | None, typer.Option(help="What a device gets that asks again.", show_default="reject")
+]
+RetryWindowOption = Annotated[
+    timedelta | None,
+    typer.Option(
+        parser=duration, metavar="<time>", help="For --reprovision retry and rotate.", show_default="10m"
+    ),
+]
+RotationGraceOption = Annotated[
+    timedelta | None,
+    typer.Option(
+        parser=duration, metavar="<time>", help="How long replaced credentials stay valid.", show_default="24h"
+    ),
+]
+MaxDevicesOption = Annotated[int | None, typer.Option(help="Most devices of this profile.")]
+MaxPerMinuteOption = Annotated[int | None, typer.Option(help="Most new devices a minute.")]
+ExpiresOption = Annotated[
+    int | None,
+    typer.Option(
+        parser=parse_moment, metavar="<date>", help="Date (UTC) from which on it provisions nobody: 2030-01-31."
+    ),
+]
+NamePatternOption = Annotated[str | None, typer.Option(help="Regular expression that whole device names match.")]
+AllowNetworkOption = Annotated[
+    list[str] | None, typer.Option(metavar="<network>", help="Network of the devices: 192.0.2.0/24. Repeatable.")
+]
+DescriptionOption = Annotated[str | None, typer.Option(help="For people.")]
 
 
 @app.command()
 def create(
     name: Name,
-    strategy: Annotated[
-        str, typer.Option(help="allow-create-new, check-pre-provisioned, disabled, or a plugin's.")
-    ] = "allow-create-new",
+    strategy: StrategyOption = None,
     key: Annotated[str | None, typer.Option(help="Provision key; drawn when left out.")] = None,
-    secret: Annotated[str | None, typer.Option(help="Provision secret; drawn when left out.")] = None,
-    reprovision: Annotated[
-        ReprovisionPolicy, typer.Option(help="What a device gets that asks again.")
-    ] = ReprovisionPolicy.REJECT,
-    retry_window: Annotated[str, typer.Option(help="For --reprovision retry and rotate.")] = "10m",
-    rotation_grace: Annotated[str, typer.Option(help="How long replaced credentials stay valid.")] = "24h",
-    max_devices: Annotated[int | None, typer.Option(help="Most devices of this profile.")] = None,
-    max_per_minute: Annotated[int | None, typer.Option(help="Most new devices a minute.")] = None,
-    expires: Annotated[str | None, typer.Option(help="Date after which it provisions nobody.")] = None,
-    name_pattern: Annotated[str | None, typer.Option(help="Regular expression that device names match.")] = None,
-    allow_network: Annotated[list[str] | None, typer.Option(help="Network of the devices; repeatable.")] = None,
-    description: Annotated[str, typer.Option(help="For people.")] = "",
+    secret: SecretOption = None,
+    reprovision: ReprovisionOption = None,
+    retry_window: RetryWindowOption = None,
+    rotation_grace: RotationGraceOption = None,
+    max_devices: MaxDevicesOption = None,
+    max_per_minute: MaxPerMinuteOption = None,
+    expires: ExpiresOption = None,
+    name_pattern: NamePatternOption = None,
+    allow_network: AllowNetworkOption = None,
+    description: DescriptionOption = None,
     tenant: TenantOption = TENANT,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -67,34 +108,64 @@ def create(
     async def work(core: Core) -> None:
         from uuid import UUID
 
-        from firstboot.model import ProfileLimits
-        from firstboot.profiles import parse_networks
-
-        draft = DeviceProfile(
+        bare = DeviceProfile(
             id=0,
             public_id=UUID(int=0),
             tenant_id=(await core.tenant(tenant)).id,
             name=name,
-            strategy=strategy,
+            strategy=STRATEGY,
             provision_key=None,
             secret_digest=None,
             secret_sealed=None,
-            reprovision=reprovision,
-            retry_window=_duration(retry_window),
-            rotation_grace=_duration(rotation_grace),
-            limits=ProfileLimits(
-                expires_at_ms=parse_moment(expires) if expires else None,
-                max_devices=max_devices,
-                max_per_minute=max_per_minute,
-                name_pattern=name_pattern,
-                allowed_networks=parse_networks(allow_network or []),
-            ),
-            description=description,
         )
-        made = await core.profiles.create(
-            draft, key=key, secret=Secret(secret) if secret is not None else None, actor=actor()
-        )
-        _print_one({**_fields(made.profile, 0), "provision secret": made.secret.reveal()}, as_json)
+        draft = _with_settings(
+            bare, strategy, reprovision, retry_window, rotation_grace, max_devices, max_per_minute, expires,
+            name_pattern, allow_network, description,
+        )  # fmt: skip
+        made = await core.profiles.create(draft, key=key, secret=_secret(secret), actor=actor())
+        _print_one(_fields(made.profile, 0, secret=made.secret), as_json)
+
+    with_core(config, work)
+
+
+@app.command()
+def update(
+    name: Name,
+    strategy: Annotated[str | None, typer.Option(help="Another provisioning strategy.")] = None,
+    reprovision: Annotated[
+        ReprovisionPolicy | None, typer.Option(help="What a device gets that asks again.")
+    ] = None,
+    retry_window: Annotated[
+        timedelta | None,
+        typer.Option(parser=duration, metavar="<time>", help="For --reprovision retry and rotate."),
+    ] = None,
+    rotation_grace: Annotated[
+        timedelta | None,
+        typer.Option(parser=duration, metavar="<time>", help="How long replaced credentials stay valid."),
+    ] = None,
+    max_devices: MaxDevicesOption = None,
+    max_per_minute: MaxPerMinuteOption = None,
+    expires: ExpiresOption = None,
+    name_pattern: NamePatternOption = None,
+    allow_network: AllowNetworkOption = None,
+    description: DescriptionOption = None,
+    clear: Annotated[list[Limit] | None, typer.Option(help="Take this away. Repeatable.")] = None,
+    tenant: TenantOption = TENANT,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Change settings of a profile; what is not named stays as it is."""
+
+    async def work(core: Core) -> None:
+        profile = await _find(core, tenant, name)
+        changed = _with_settings(
+            _cleared(profile, clear or []), strategy, reprovision, retry_window, rotation_grace, max_devices,
+            max_per_minute, expires, name_pattern, allow_network, description,
+        )  # fmt: skip
+        if changed == profile:
+            raise fail("Nothing to change: name an option, such as --max-devices 100.")
+        await core.profiles.update(changed, actor=actor())
+        _print_one(_fields(changed, await core.storage.count_devices(profile.id)), as_json)
 
     with_core(config, work)
 
@@ -111,6 +182,8 @@ def list_(tenant: TenantOption = TENANT, config: ConfigOption = None, as_json: J
             return
         columns = ("name", "strategy", "provision key", "state", "reprovision", "devices")
         print_table(columns, [[row[column] for column in columns] for row in rows])
+        if not rows:
+            say_none("profile", core)
 
     with_core(config, work)
 
@@ -127,11 +200,8 @@ def show(
 
     async def work(core: Core) -> None:
         profile = await _find(core, tenant, name)
-        fields = _fields(profile, await core.storage.count_devices(profile.id))
-        if show_secret:
-            secret = core.profiles.reveal_secret(profile)
-            fields["provision secret"] = secret.reveal() if secret else None
-        _print_one(fields, as_json)
+        secret = core.profiles.reveal_secret(profile) if show_secret else None
+        _print_one(_fields(profile, await core.storage.count_devices(profile.id), secret=secret), as_json)
 
     with_core(config, work)
 
@@ -139,8 +209,13 @@ def show(
 @app.command("rotate-secret")
 def rotate_secret(
     name: Name,
-    grace: Annotated[str, typer.Option(help="How long the old secret stays valid.")] = "24h",
-    secret: Annotated[str | None, typer.Option(help="The new secret; drawn when left out.")] = None,
+    grace: Annotated[
+        timedelta,
+        typer.Option(
+            parser=duration, metavar="<time>", help="How long the old secret stays valid.", show_default="24h"
+        ),
+    ] = timedelta(hours=24),
+    secret: SecretOption = None,
     tenant: TenantOption = TENANT,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -149,14 +224,9 @@ def rotate_secret(
 
     async def work(core: Core) -> None:
         profile = await _find(core, tenant, name)
-        rotated = await core.profiles.rotate_secret(
-            profile,
-            grace=_duration(grace),
-            secret=Secret(secret) if secret is not None else None,
-            actor=actor(),
-        )
-        fields = _fields(rotated.profile, await core.storage.count_devices(profile.id))
-        _print_one({**fields, "provision secret": rotated.secret.reveal()}, as_json)
+        rotated = await core.profiles.rotate_secret(profile, grace=grace, secret=_secret(secret), actor=actor())
+        devices = await core.storage.count_devices(profile.id)
+        _print_one(_fields(rotated.profile, devices, secret=rotated.secret), as_json)
 
     with_core(config, work)
 
@@ -186,8 +256,6 @@ def delete(name: Name, tenant: TenantOption = TENANT, config: ConfigOption = Non
 
 def _switch(name: str, tenant: str, config: Any, *, enabled: bool) -> None:
     async def work(core: Core) -> None:
-        from dataclasses import replace
-
         profile = await _find(core, tenant, name)
         event = "profile-enabled" if enabled else "profile-disabled"
         await core.profiles.update(replace(profile, enabled=enabled), actor=actor(), event=event)
@@ -200,6 +268,69 @@ async def _find(core: Core, tenant: str, name: str) -> DeviceProfile:
     return await core.profiles.get((await core.tenant(tenant)).id, name)
 
 
+def _secret(text: str | None) -> Secret | None:
+    return None if text is None else Secret(text)
+
+
+def _cleared(profile: DeviceProfile, limits: list[Limit]) -> DeviceProfile:
+    empty = ProfileLimits()
+    fields = {
+        Limit.MAX_DEVICES: "max_devices",
+        Limit.MAX_PER_MINUTE: "max_per_minute",
+        Limit.EXPIRES: "expires_at_ms",
+        Limit.NAME_PATTERN: "name_pattern",
+        Limit.ALLOW_NETWORK: "allowed_networks",
+    }
+    for limit in limits:
+        if limit in fields:
+            field = fields[limit]
+            profile = replace(profile, limits=replace(profile.limits, **{field: getattr(empty, field)}))
+        else:
+            profile = replace(profile, description="")
+    return profile
+
+
+def _with_settings(
+    profile: DeviceProfile,
+    strategy: str | None,
+    reprovision: ReprovisionPolicy | None,
+    retry_window: timedelta | None,
+    rotation_grace: timedelta | None,
+    max_devices: int | None,
+    max_per_minute: int | None,
+    expires: int | None,
+    name_pattern: str | None,
+    allow_network: list[str] | None,
+    description: str | None,
+) -> DeviceProfile:
+    """Return the profile with those settings changed that were given."""
+    from firstboot.profiles import parse_networks
+
+    given = {
+        "strategy": strategy,
+        "reprovision": reprovision,
+        "retry_window": retry_window,
+        "rotation_grace": rotation_grace,
+        "description": description,
+    }
+    limits = {
+        "max_devices": max_devices,
+        "max_per_minute": max_per_minute,
+        "expires_at_ms": expires,
+        "name_pattern": name_pattern,
+        "allowed_networks": parse_networks(allow_network) if allow_network else None,
+    }
+    return replace(
+        profile,
+        limits=replace(profile.limits, **_that_are_there(limits)),
+        **_that_are_there(given),
+    )
+
+
+def _that_are_there(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def _print_one(fields: dict[str, object], as_json: bool) -> None:
     if as_json:
         print_json(fields)
@@ -207,15 +338,18 @@ def _print_one(fields: dict[str, object], as_json: bool) -> None:
         print_fields(fields)
 
 
-def _fields(profile: DeviceProfile, devices: int) -> dict[str, object]:
+def _fields(profile: DeviceProfile, devices: int, *, secret: Secret | None = None) -> dict[str, object]:
     limits = profile.limits
     return {
         "name": profile.name,
         "id": str(profile.public_id),
         "strategy": profile.strategy,
         "provision key": profile.provision_key,
+        **({"provision secret": secret.reveal()} if secret else {}),
         "state": "enabled" if profile.enabled else "disabled",
         "reprovision": profile.reprovision.value,
+        "retry window": in_words(profile.retry_window),
+        "rotation grace": in_words(profile.rotation_grace),
         "devices": devices,
         "max devices": limits.max_devices,
         "max per minute": limits.max_per_minute,

@@ -34,7 +34,7 @@ def serve(config: ConfigOption = None, host: HostOption = None, ready_file: Read
 
 
 def quickstart(config: ConfigOption = None, host: HostOption = None, ready_file: ReadyFileOption = None) -> None:
-    """Run the server with a demo profile, show how to provision the first device, and what devices do."""
+    """Run the server with a demo profile. Shows how to provision the first device, and what devices do."""
     from firstboot import app
     from firstboot.cli.demo import DevicePrinter, show_demo
     from firstboot.core import ExtraPlugin
@@ -49,7 +49,7 @@ def quickstart(config: ConfigOption = None, host: HostOption = None, ready_file:
 
 
 def check_config(config: ConfigOption = None) -> None:
-    """Check configuration and plugins without starting; all problems in one report, status 2."""
+    """Check configuration and plugins. All problems come in one report, with status 2; nothing is started."""
     foundation = _foundation(config, None, None)
     sections = sorted(foundation.plugins.config_sections())
     typer.echo(f"The configuration is good. Sections: {', '.join(sections)}. Nothing was started.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from firstboot.cli.common import ConfigOption, with_core
+from firstboot.cli.common import ConfigOption, actor, with_core
 
 if TYPE_CHECKING:
     from firstboot.core import Core
@@ -39,7 +39,11 @@ def rotate(config: ConfigOption = None) -> None:
 
     async def work(core: Core) -> None:
         from firstboot.server_key import rotate_server_key
+        from firstboot.storage import AppendAudit, AuditEntry
 
+        # First, because what cannot be recorded is not done (threat SE-7).
+        entry = AuditEntry(at_ms=core.clock.now_ms(), event="server-key-rotation", actor=actor())
+        await core.commits.submit(AppendAudit(entry))
         file = await rotate_server_key(core.storage, core.foundation.config.server)
         typer.echo(f"{file} has a new key")
 

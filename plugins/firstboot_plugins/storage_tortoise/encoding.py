@@ -89,10 +89,29 @@ def read_settings(text: str) -> dict[str, Any]:
 
 
 def read_audit_entry(text: str) -> AuditEntry:
-    """Read what `AuditEntry.canonical` wrote."""
-    (at_ms, event, code, tenant_id, profile, device, device_id, actor, address, transport, dialect, detail) = (
-        json.loads(text)
-    )
+    """Read what `AuditEntry.canonical` wrote; what somebody else wrote is shown, and breaks the chain."""
+    try:
+        return _audit_entry(*json.loads(text))
+    except (TypeError, ValueError, AttributeError):
+        return AuditEntry(at_ms=0, event="unreadable", detail=text)
+
+
+def _audit_entry(
+    at_ms: int,
+    event: str,
+    code: str,
+    tenant_id: int | None,
+    profile: str | None,
+    device: str | None,
+    device_id: str | None,
+    actor: str,
+    address: str,
+    transport: str,
+    dialect: str,
+    detail: str,
+) -> AuditEntry:
+    if not isinstance(at_ms, int):
+        raise TypeError("at_ms")
     return AuditEntry(
         at_ms=at_ms,
         event=event,

@@ -17,7 +17,9 @@ def _group() -> None:
 
 
 @app.command("check-serial")
-def check_serial(serials: Annotated[list[str], typer.Argument(help="Serial numbers, such as AC104217-0.")]) -> None:
+def check_serial(
+    serials: Annotated[list[str], typer.Argument(help="Serial numbers, such as AC104217-5.")],
+) -> None:
     """Say which serial numbers are well-formed; status 1 when one is not."""
     bad = False
     for serial in serials:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
+from pydantic import AfterValidator
+
 from firstboot.secret import Secret
 from firstboot_acme.serials import checked_serial
-from pydantic import AfterValidator
 
 SHORTEST_KEY = 32
 

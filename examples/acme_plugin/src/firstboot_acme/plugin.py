@@ -57,7 +57,9 @@ class AcmePlugin:
     # -- deciding: called for each request, before anything is written -----------------------------
 
     @hookimpl
-    async def firstboot_device_provisioning(self, request: ProvisioningRequest, proposal: DeviceProposal) -> Answer:
+    async def firstboot_device_provisioning(
+        self, request: ProvisioningRequest, proposal: DeviceProposal
+    ) -> Answer:
         """Refuse blocked models; label those that are known.
 
         The model is the device's own word. Only what stands in our settings gets into the device.

@@ -17,13 +17,13 @@ def check_digit(digits: str) -> int:
 
 
 def checked_serial(text: str) -> str:
-    """Return ``text`` if it is a serial number, such as ``AC104217-0``.
+    """Return ``text`` if it is a serial number, such as ``AC104217-5``.
 
     Raises: `ValueError` that says what is wrong with it.
     """
     match = _SERIAL.fullmatch(text)
     if match is None:
-        raise ValueError("a serial number is AC, six digits, a hyphen and a check digit, such as AC104217-0")
+        raise ValueError("a serial number is AC, six digits, a hyphen and a check digit, such as AC104217-5")
     if int(match[2]) != check_digit(match[1]):
         raise ValueError("the check digit does not fit the other digits; one of them was misread")
     return text

@@ -19,6 +19,7 @@ from firstboot_plugins.transports.http.in_flight import free_slot
 
 GENERAL = 2
 BAD_ARGUMENTS = 31
+TOO_MANY_REQUESTS = 33
 _HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 
@@ -64,7 +65,9 @@ class _Provision:
             not_proven = isinstance(refusal, ProfileNotProven)
             return _json(provisioning_json.NOT_FOUND if not_proven else provisioning_json.FAILURE)
         except Unavailable as error:
-            return Response(status_code=503, headers={**_HEADERS, "retry-after": str(error.retry_after_s)})
+            busy = self._error(503, TOO_MANY_REQUESTS, "The server cannot decide now; try again later!")
+            busy.headers["retry-after"] = str(error.retry_after_s)
+            return busy
         credentials = provisioned.credentials
         return _json(provisioning_json.success(credentials.type, self._provisioning.reveal(credentials)))
 

@@ -45,13 +45,15 @@ class ThingsBoardMqtt:
 class ProvisionSession:
     """A session that may only ask to be provisioned. It sees its own answers and nothing else."""
 
-    __slots__ = ("_granted_qos", "_origin", "_provisioning", "_speaks_protobuf")
+    __slots__ = ("_answered", "_granted_qos", "_origin", "_provisioning", "_speaks_protobuf")
 
     def __init__(self, services: Services, address: str) -> None:
         self._provisioning = services.provisioning
         self._origin = Origin(transport="mqtt", dialect="thingsboard", address=address)
         self._granted_qos: int | None = None
         self._speaks_protobuf = False
+        self._answered: tuple[int, int, Reply] | None = None
+        """Packet id, hash of the payload and answer of the last request that a client may send again."""
 
     def subscribe(self, topic_filter: str, qos: int) -> int | None:
         if topic_filter != RESPONSE_TOPIC:
@@ -68,6 +70,16 @@ class ProvisionSession:
     async def publish(self, message: Publish) -> Reply:
         if message.topic != REQUEST_TOPIC:
             return Reply(Reason.TOPIC_NAME_INVALID, close=True)
+        if message.packet_id is None:
+            return await self._answer(message)
+        sent = message.packet_id, hash(message.payload)
+        if message.dup and self._answered is not None and self._answered[:2] == sent:
+            return self._answered[2]  # a second request would find its own name taken (threat PV-9)
+        reply = await self._answer(message)
+        self._answered = (*sent, reply)
+        return reply
+
+    async def _answer(self, message: Publish) -> Reply:
         try:
             request = self._decode(message.payload)
         except MalformedRequest as error:
@@ -84,7 +96,11 @@ class ProvisionSession:
         try:
             return provisioning_json.decode_request(payload, self._origin, self._provisioning.credential_types)
         except NotJson:
-            request = provisioning_protobuf.decode_request(payload, self._origin)
+            try:
+                request = provisioning_protobuf.decode_request(payload, self._origin)
+            except MalformedRequest:
+                self._speaks_protobuf = True
+                raise
             self._speaks_protobuf = True
             return request
 

@@ -1,4 +1,4 @@
-"""Error answers of the transport itself: one small JSON shape, with nothing of the request in it (threat HT-11)."""
+"""Error answers of the transport itself: one JSON shape, with nothing of the request in it (threat HT-11)."""
 
 from __future__ import annotations
 

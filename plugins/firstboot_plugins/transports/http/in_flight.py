@@ -9,7 +9,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from firstboot_plugins.transports.http.answers import error_response
 
 _SLOT = "firstboot.slot"
-_BODY_HEADERS = (b"content-length", b"transfer-encoding")
+BODY_HEADERS = (b"content-length", b"transfer-encoding")
+"""The headers without which a request has no body."""
 
 
 class Busy(Exception):
@@ -44,7 +45,7 @@ class InFlightLimit:
             return message
 
         try:
-            if not any(name in _BODY_HEADERS for name, _ in scope["headers"]):
+            if not any(name in BODY_HEADERS for name, _ in scope["headers"]):
                 self._enter(scope)
             await self._app(scope, counted_receive, send)
         except Busy:  # of a request without a body; the application answers the others

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import socket
 from collections.abc import Iterator, Mapping
 
@@ -12,18 +13,24 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from firstboot.app import Services
 from firstboot.config import Address
 from firstboot.errors import PluginError, StartRefused
 from firstboot.listening import BACKLOG, address_of, bound_socket
+from firstboot.throttle import FailureThrottle
+from firstboot_plugins.transports.http.answers import error_response
 from firstboot_plugins.transports.http.config import HttpConfig
-from firstboot_plugins.transports.http.in_flight import InFlightLimit
-from firstboot_plugins.transports.http.protocol import BoundedProtocol, Waiting
+from firstboot_plugins.transports.http.in_flight import Busy, InFlightLimit, busy_response
+from firstboot_plugins.transports.http.protocol import BoundedProtocol
+from firstboot_plugins.transports.http.waiting import Waiting
 
 logger = logging.getLogger(__name__)
+
+REFUSALS_PER_MINUTE = 10
+"""What is no request at all: lines in the log for each address, before they are summed up (threat SE-6)."""
 
 
 class _Uvicorn(uvicorn.Server):
@@ -52,9 +59,18 @@ class HttpTransport:
         assert self._socket is not None  # bind comes first
         config = self._config
         app = Starlette(
-            routes=_routes(services), exception_handlers={HTTPException: _http_error, Exception: _crash}
+            routes=_routes(services),
+            exception_handlers={HTTPException: _http_error, Busy: _busy, Exception: _crash},
         )
-        settings = {"config_http": config, "waiting": Waiting(config)}
+        # A redirect would go to whatever host the request named (threat HT-5).
+        app.router.redirect_slashes = False
+        settings = {
+            "config_http": config,
+            "waiting": Waiting(config),
+            "refusals": FailureThrottle(
+                per_minute=REFUSALS_PER_MINUTE, max_delay_s=0.0, monotonic=services.clock.monotonic
+            ),
+        }
         self._server = _Uvicorn(
             uvicorn.Config(
                 InFlightLimit(app, config.max_in_flight),
@@ -66,8 +82,7 @@ class HttpTransport:
                 proxy_headers=False,
                 server_header=False,
                 backlog=BACKLOG,
-                timeout_keep_alive=int(config.keep_alive.total_seconds()),
-                timeout_graceful_shutdown=int(services.config.server.stop_timeout.total_seconds()),
+                timeout_graceful_shutdown=math.ceil(services.config.server.stop_timeout.total_seconds()),
             )
         )
         self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]))
@@ -114,13 +129,13 @@ def _routes(services: Services) -> list[BaseRoute]:
 
 
 def _http_error(request: Request, error: Exception) -> Response:
-    status, headers = 500, None
-    if isinstance(error, HTTPException):
-        status, headers = error.status_code, error.headers
-    return JSONResponse(
-        {"status": status}, status, headers={**(headers or {}), "x-content-type-options": "nosniff"}
-    )
+    assert isinstance(error, HTTPException)  # that is what it is registered for
+    return error_response(error.status_code, error.headers)
+
+
+def _busy(request: Request, error: Exception) -> Response:
+    return busy_response()
 
 
 def _crash(request: Request, error: Exception) -> Response:
-    return _http_error(request, error)
+    return error_response(500)

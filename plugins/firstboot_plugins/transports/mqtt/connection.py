@@ -7,16 +7,24 @@ import enum
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from firstboot.errors import Unavailable
-from firstboot.events import DeviceConnected, DeviceDisconnected
-from firstboot.logins import Match
 from firstboot.model import Origin
-from firstboot.secret import random_text
 from firstboot.sessions import SessionEnd
-from firstboot_plugins.transports.mqtt.dialect import ConnectRefused, Message, Reply, SessionTopics
+from firstboot_plugins.transports.mqtt.admission import (
+    V3_CODES,
+    V3_NOT_AUTHORIZED,
+    V3_REFUSED_VERSION,
+    V3_UNAVAILABLE,
+    V5,
+    judge,
+    terms,
+)
+from firstboot_plugins.transports.mqtt.device_session import END_REASONS, DeviceSession
+from firstboot_plugins.transports.mqtt.dialect import ConnectRefused, Reply, SessionTopics
+from firstboot_plugins.transports.mqtt.outgoing import Delivered, NotAcknowledged, Outgoing
 from firstboot_plugins.transports.mqtt.packets import (
     Connack,
     Connect,
@@ -40,30 +48,15 @@ from firstboot_plugins.transports.mqtt.packets import (
     Unsubscribe,
     UnsupportedProtocol,
 )
+from firstboot_plugins.transports.mqtt.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
     from firstboot_plugins.transports.mqtt.door import Door
 
 logger = logging.getLogger(__name__)
 
-V5 = 5
-MAX_HELD_PACKETS = 100
-"""Packets that may follow a CONNECT before it is answered (contract AU-7)."""
 FLUSH_S = 5.0
 """Time for the last bytes to reach a peer before the socket is torn down."""
-
-V3_REFUSED_VERSION = 1
-V3_REFUSED_CLIENT_ID = 2
-V3_UNAVAILABLE = 3
-V3_NOT_AUTHORIZED = 5
-
-_END_REASONS = {
-    SessionEnd.TAKEN_OVER: Reason.SESSION_TAKEN_OVER,
-    SessionEnd.CREDENTIALS_CHANGED: Reason.ADMINISTRATIVE_ACTION,
-    SessionEnd.DEVICE_DELETED: Reason.ADMINISTRATIVE_ACTION,
-    SessionEnd.KICKED: Reason.ADMINISTRATIVE_ACTION,
-    SessionEnd.SERVER_STOPS: Reason.SERVER_SHUTTING_DOWN,
-}
 
 
 class Phase(enum.Enum):
@@ -72,7 +65,7 @@ class Phase(enum.Enum):
     SILENT = enum.auto()
     """No CONNECT yet."""
     JUDGED = enum.auto()
-    """Its credentials are being looked up."""
+    """Its credentials are being looked up; what follows the CONNECT waits unread (contract AU-7)."""
     OPEN = enum.auto()
     CLOSED = enum.auto()
     """Nothing is read any more; the last bytes may still be on their way."""
@@ -82,9 +75,9 @@ class Connection(asyncio.Protocol):
     """Reads packets and answers them; asks the dialects what they mean."""
 
     __slots__ = (
-        "_device", "_door", "_filled_at", "_filters", "_held", "_keep_alive_s", "_linger_until",
-        "_max_outgoing_size", "_outbox", "_packet_id", "_peer_window", "_quiet_since", "_reader", "_tokens",
-        "_topics", "_transport", "_unacknowledged", "_waiting", "_worker", "address", "level", "origin", "phase",
+        "_device", "_door", "_expelled", "_filled_at", "_keep_alive_s", "_linger_until", "_outgoing",
+        "_quiet_since", "_reader", "_subscriptions", "_tokens", "_topics", "_transport", "_waiting", "_worker",
+        "address", "level", "origin", "phase",
     )  # fmt: skip
 
     def __init__(self, door: Door) -> None:
@@ -97,17 +90,13 @@ class Connection(asyncio.Protocol):
         self._tokens = float(door.config.burst)
         self._keep_alive_s = door.connect_timeout_s
         self._linger_until = 0.0
-        self._device: Match | None = None
+        self._expelled = False
+        self._device: DeviceSession | None = None
         self._topics: SessionTopics | None = None
-        self._filters = 0
-        self._held: deque[Packet] | None = None
+        self._subscriptions: Subscriptions | None = None
         self._waiting: deque[Publish] | None = None
         self._worker: asyncio.Task[None] | None = None
-        self._outbox: deque[Message] | None = None
-        self._unacknowledged: dict[int, Callable[[], Awaitable[None]] | None] | None = None
-        self._packet_id = 0
-        self._peer_window = door.config.max_in_flight
-        self._max_outgoing_size = 0
+        self._outgoing: Outgoing | None = None
 
     # -- the socket --------------------------------------------------------------------------------
 
@@ -119,17 +108,30 @@ class Connection(asyncio.Protocol):
         self._door.opened(self)
 
     def data_received(self, data: bytes) -> None:
+        packets = self._reader.feed(data)
+        if self.phase is Phase.JUDGED:
+            # The peer's socket buffers hold the rest: a stranger must not fill our memory meanwhile.
+            self._transport.pause_reading()
+        elif self.phase is not Phase.CLOSED:
+            self._read(packets)
+
+    def _read(self, packets: Iterator[Packet]) -> None:
         try:
-            for packet in self._reader.feed(data):
-                if self.phase is Phase.CLOSED:
-                    return
+            for packet in packets:
                 self._take(packet)
+                if self.phase is Phase.JUDGED or self.phase is Phase.CLOSED:
+                    return
         except UnsupportedProtocol as error:
             # Whoever speaks a later version reads the answer of version 5, the others that of 3.1.1.
             self.level = V5 if error.level > V5 else 4
             self._refuse(V3_REFUSED_VERSION, Reason.UNSUPPORTED_PROTOCOL_VERSION, parting=False)
         except MalformedPacket as error:
             self._violation(error)
+        except Exception:
+            logger.exception("an MQTT packet could not be served", extra={"address": self.address})
+            if self.phase is Phase.SILENT:
+                self._refuse(V3_UNAVAILABLE, Reason.SERVER_UNAVAILABLE)
+            self._leave(Reason.IMPLEMENTATION_SPECIFIC_ERROR, "failed")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._close_session("connection lost")
@@ -143,7 +145,7 @@ class Connection(asyncio.Protocol):
         if self.phase is Phase.CLOSED:
             if now - self._quiet_since > FLUSH_S:
                 self._transport.abort()
-        elif self._linger_until and now > self._linger_until:
+        elif self._linger_until and now > self._linger_until and not self._waiting:
             self._close("answered")
         elif now - self._quiet_since > self._keep_alive_s and self.phase is not Phase.JUDGED:
             self._leave(Reason.KEEP_ALIVE_TIMEOUT, "keep-alive")
@@ -155,7 +157,7 @@ class Connection(asyncio.Protocol):
 
     def end(self, why: SessionEnd) -> None:
         """End the session from the server's side."""
-        self._leave(_END_REASONS[why], why.value)
+        self._leave(END_REASONS[why], why.value)
 
     # -- packets -----------------------------------------------------------------------------------
 
@@ -163,8 +165,6 @@ class Connection(asyncio.Protocol):
         self._quiet_since = now = self._door.now()
         if not self._spend_token(now):
             self._leave(Reason.QUOTA_EXCEEDED, "too many packets")
-        elif self.phase is Phase.JUDGED:
-            self._hold(packet)
         elif self.phase is Phase.SILENT:
             self._on_connect(packet)  # type: ignore[arg-type]  # the reader lets nothing else pass first
         else:
@@ -180,35 +180,22 @@ class Connection(asyncio.Protocol):
         self._filled_at = now
         return self._tokens >= 0
 
-    def _hold(self, packet: Packet) -> None:
-        if self._held is None:
-            self._held = deque()
-        if len(self._held) >= MAX_HELD_PACKETS:
-            self._leave(Reason.QUOTA_EXCEEDED, "too many packets before the answer to CONNECT")
-        else:
-            self._held.append(packet)
-
     # -- CONNECT -----------------------------------------------------------------------------------
 
     def _on_connect(self, connect: Connect) -> None:
         self.level = connect.level
+        self._door.crowd.stirred(self)
         if Property.AUTHENTICATION_METHOD in connect.properties:
-            self._refuse(V3_NOT_AUTHORIZED, Reason.BAD_AUTHENTICATION_METHOD)
+            # Reason 0x8C has no place in a DISCONNECT.
+            self._refuse(V3_NOT_AUTHORIZED, Reason.BAD_AUTHENTICATION_METHOD, parting=False)
             return
-        if self.level == V5:
-            self._peer_window = min(
-                self._peer_window, connect.properties.get(Property.RECEIVE_MAXIMUM, self._peer_window)
-            )
-            self._max_outgoing_size = connect.properties.get(Property.MAXIMUM_PACKET_SIZE, 0)
+        self._outgoing = Outgoing(connect, self._door.config.max_in_flight)
         for dialect in self._door.dialects:
             topics = dialect.provision_session(connect, self.origin)
             if topics is not None:
                 self._topics = topics
                 self._accept(connect, {})
                 return
-        if self.level < V5 and not connect.client_id and not connect.clean_start:
-            self._refuse(V3_REFUSED_CLIENT_ID, Reason.CLIENT_ID_NOT_VALID)  # MQTT-3.1.3-8
-            return
         self.phase = Phase.JUDGED
         self._door.spawn(self._login(connect))
 
@@ -221,47 +208,23 @@ class Connection(asyncio.Protocol):
     async def _login(self, connect: Connect) -> None:
         judged_at = time.monotonic()
         try:
-            match = await self._door.login(connect, self.origin)
-            await self._door.services.logins.record(match)
+            match = await judge(self._door, connect, self.origin)
         except ConnectRefused as refusal:
-            if refusal.delay_s:
-                await asyncio.sleep(refusal.delay_s)
             self._refuse(refusal.v3, refusal.v5)
-            return
-        except Unavailable as error:
-            logger.error("a login is not possible now", extra={"reason": str(error)})
-            self._refuse(V3_UNAVAILABLE, Reason.SERVER_UNAVAILABLE)
-            return
-        except Exception:
-            logger.exception("a login failed")
-            self._refuse(V3_UNAVAILABLE, Reason.SERVER_UNAVAILABLE)
             return
         if self.phase is not Phase.JUDGED:
             return
-        if not self._door.services.sessions.open(match.found.device_id, self, judged_at=judged_at):
+        device = DeviceSession(self._door.services, match, self.origin, self)
+        if not device.open(judged_at=judged_at):
             self._refuse(V3_NOT_AUTHORIZED, Reason.NOT_AUTHORIZED)
             return
-        self._device = match
+        self._device = device
         self._topics = self._door.device_topics(match)
         self._door.crowd.leave(self)
-        self._accept(connect, self._terms(connect) if self.level == V5 else {})
-        self._tell_connected(match)
-        held, self._held = self._held, None
-        while held and self._is_open():
-            self._take(held.popleft())
-
-    def _terms(self, connect: Connect) -> Properties:
-        """Return what a version 5 client must know of this server's limits."""
-        config = self._door.config
-        terms: dict[Property, object] = {
-            Property.RECEIVE_MAXIMUM: config.max_in_flight,
-            Property.MAXIMUM_PACKET_SIZE: config.max_packet_size,
-        }
-        if connect.properties.get(Property.SESSION_EXPIRY_INTERVAL):
-            terms[Property.SESSION_EXPIRY_INTERVAL] = 0  # nothing outlives the connection
-        if not connect.client_id:
-            terms[Property.ASSIGNED_CLIENT_IDENTIFIER] = f"auto-{random_text(18)}"
-        return terms
+        self._accept(connect, terms(connect, self._door.config))
+        device.tell_connected()
+        self._transport.resume_reading()
+        self._read(self._reader)
 
     def _refuse(self, v3: int, v5: int, *, parting: bool = True) -> None:
         """Answer CONNECT with a refusal and close; nothing anywhere has changed."""
@@ -282,20 +245,25 @@ class Connection(asyncio.Protocol):
             return
         if self._waiting is None:
             self._waiting = deque()
-        if len(self._waiting) >= self._door.config.max_in_flight:
+        config = self._door.config
+        if len(self._waiting) >= config.max_in_flight:
             self._leave(Reason.RECEIVE_MAXIMUM_EXCEEDED, "too many messages in flight")
             return
-        self._waiting.append(packet)
         if self._device is None:
             self._door.crowd.stirred(self)
+            size = len(packet.payload) + sum(len(each.payload) for each in self._waiting)
+            if size > config.max_packet_size:
+                self._leave(Reason.QUOTA_EXCEEDED, "too many bytes in flight")
+                return
+        self._waiting.append(packet)
         if self._worker is None:
             self._worker = self._door.spawn(self._work(self._waiting))
 
     async def _work(self, waiting: deque[Publish]) -> None:
-        """Serve messages in order; also what was sent before the client closed, because it was sent."""
+        """Serve messages in order: also after the client has left, but not after it was sent away."""
         topics = self._topics
         assert topics is not None  # an open session has topics
-        while waiting:
+        while waiting and not self._expelled:
             packet = waiting[0]
             try:
                 reply = await topics.publish(packet)
@@ -317,7 +285,12 @@ class Connection(asyncio.Protocol):
             # A provision-only session answers QoS 2 with PUBACK (contract PM-10).
             kind = Pubrec if packet.qos == 2 and self._device is not None else Puback
             parts.append(kind(packet.packet_id, reply.reason).encode(self.level))
-        parts += [self._outgoing(message) for message in reply.messages]
+        assert self._outgoing is not None  # made with the CONNECT
+        try:
+            parts += [self._outgoing.send(message) for message in reply.messages]
+        except NotAcknowledged:
+            self._leave(Reason.QUOTA_EXCEEDED, "does not acknowledge")
+            return
         self._write(b"".join(parts))
         if reply.close:
             self._leave(reply.reason, "refused message")
@@ -325,64 +298,32 @@ class Connection(asyncio.Protocol):
             self._linger_until = self._door.now() + self._door.provision_linger_s
 
     def _on_pubrel(self, packet: Pubrel) -> None:
-        self._write(Pubcomp(packet.packet_id).encode(self.level))
-
-    # -- PUBLISH to the client ---------------------------------------------------------------------
-
-    def _outgoing(self, message: Message) -> bytes:
-        """Return the bytes to send now; none when the client must acknowledge others first."""
-        if message.qos == 0:
-            return self._sized(Publish(message.topic, message.payload).encode(self.level))
-        if self._unacknowledged is None:
-            self._unacknowledged = {}
-        if len(self._unacknowledged) >= self._peer_window:
-            if self._outbox is None:
-                self._outbox = deque()
-            self._outbox.append(message)  # bounded: one answer per request, and those are bounded
-            return b""
-        self._packet_id = self._packet_id % 0xFFFF + 1
-        self._unacknowledged[self._packet_id] = message.delivered
-        packet = Publish(message.topic, message.payload, qos=1, packet_id=self._packet_id)
-        return self._sized(packet.encode(self.level))
-
-    def _sized(self, frame: bytes) -> bytes:
-        # MQTT-3.1.2-25: what is too large for the client is not sent, and counts as sent.
-        return frame if not self._max_outgoing_size or len(frame) <= self._max_outgoing_size else b""
+        if self._device is not None:
+            self._write(Pubcomp(packet.packet_id).encode(self.level))
 
     def _on_puback(self, packet: Puback) -> None:
-        unacknowledged = self._unacknowledged
-        if unacknowledged is None or packet.packet_id not in unacknowledged:
-            return
-        delivered = unacknowledged.pop(packet.packet_id)
-        if delivered is not None:
+        assert self._outgoing is not None  # made with the CONNECT
+        frames, delivered = self._outgoing.acknowledged(packet.packet_id)
+        if delivered is not None and packet.reason < Reason.UNSPECIFIED_ERROR:
             self._door.spawn(_report_delivery(delivered))
-        if self._outbox:
-            self._write(self._outgoing(self._outbox.popleft()))
+        self._write(frames)
 
     # -- the other packets -------------------------------------------------------------------------
 
+    def _filters(self) -> Subscriptions:
+        if self._subscriptions is None:
+            assert self._topics is not None  # an open session has topics
+            self._subscriptions = Subscriptions(self._topics, self.level, self._door.config.max_filters)
+        return self._subscriptions
+
     def _on_subscribe(self, packet: Subscribe) -> None:
-        topics = self._topics
-        assert topics is not None  # an open session has topics
-        refusal = Reason.TOPIC_FILTER_INVALID if self.level == V5 else 0x80
-        reasons: list[int] = []
-        for topic_filter, options in packet.filters:
-            granted = None
-            if self._filters < self._door.config.max_filters:
-                granted = topics.subscribe(topic_filter, options & 0x03)
-            if granted is not None:
-                self._filters += 1
-            reasons.append(refusal if granted is None else granted)
+        filters = self._filters()
+        reasons = [filters.add(topic_filter, options & 0x03) for topic_filter, options in packet.filters]
         self._write(Suback(packet.packet_id, reasons).encode(self.level))
 
     def _on_unsubscribe(self, packet: Unsubscribe) -> None:
-        topics = self._topics
-        assert topics is not None  # an open session has topics
-        reasons: list[int] = []
-        for topic_filter in packet.filters:
-            existed = topics.unsubscribe(topic_filter)
-            self._filters -= existed
-            reasons.append(Reason.SUCCESS if existed else Reason.NO_SUBSCRIPTION_EXISTED)
+        filters = self._filters()
+        reasons = [filters.remove(topic_filter) for topic_filter in packet.filters]
         self._write(Unsuback(packet.packet_id, reasons).encode(self.level))
 
     def _on_pingreq(self, packet: Pingreq) -> None:
@@ -399,15 +340,17 @@ class Connection(asyncio.Protocol):
         if self._door.may_log(self.address):
             logger.info("an MQTT peer broke the protocol", extra={"address": self.address, "reason": str(error)})
         self.level = self._reader.level or self.level
-        if self.phase is Phase.SILENT and self.level == V5:
-            self._refuse(V3_REFUSED_VERSION, error.reason, parting=False)
+        v3 = V3_CODES.get(error.reason)
+        if self.phase is Phase.SILENT and (self.level == V5 or v3 is not None):
+            self._refuse(v3 or V3_NOT_AUTHORIZED, error.reason, parting=False)
         elif self.phase is Phase.OPEN:
             self._leave(error.reason, "protocol violation")
         else:
             self._close("protocol violation")
 
     def _leave(self, reason: int, why: str) -> None:
-        """Tell a version 5 client why, and close."""
+        """Send the client away: tell it why in version 5, close, and serve nothing more of what it sent."""
+        self._expelled = True
         if self.level == V5 and self.phase is Phase.OPEN:
             self._write(Disconnect(reason).encode(V5))
         self._close(why)
@@ -421,34 +364,9 @@ class Connection(asyncio.Protocol):
         self._transport.close()
 
     def _close_session(self, why: str) -> None:
-        match, self._device = self._device, None
-        if match is None:
-            return
-        self._door.services.sessions.close(match.found.device_id, self)
-        observers = self._door.services.observers
-        if observers.wanted("firstboot_device_disconnected"):
-            event = DeviceDisconnected(
-                device_name=match.found.device_name,
-                device_id=match.found.device_id,
-                origin=self.origin,
-                reason=why,
-                at_ms=self._door.services.clock.now_ms(),
-            )
-            observers.tell("firstboot_device_disconnected", event)
-
-    def _tell_connected(self, match: Match) -> None:
-        observers = self._door.services.observers
-        if observers.wanted("firstboot_device_connected"):
-            event = DeviceConnected(
-                device_name=match.found.device_name,
-                device_id=match.found.device_id,
-                origin=self.origin,
-                at_ms=self._door.services.clock.now_ms(),
-            )
-            observers.tell("firstboot_device_connected", event)
-
-    def _is_open(self) -> bool:
-        return self.phase is Phase.OPEN
+        device, self._device = self._device, None
+        if device is not None:
+            device.close(why)
 
     def _write(self, data: bytes) -> None:
         transport = self._transport
@@ -460,11 +378,13 @@ class Connection(asyncio.Protocol):
             transport.abort()
 
 
-async def _report_delivery(delivered: Callable[[], Awaitable[None]]) -> None:
+async def _report_delivery(delivered: Delivered) -> None:
     try:
         await delivered()
     except Unavailable as error:
         logger.error("a delivery could not be recorded", extra={"reason": str(error)})
+    except Exception:
+        logger.exception("a delivery could not be recorded")
 
 
 _HANDLERS: dict[type, Callable[[Connection, Any], None]] = {

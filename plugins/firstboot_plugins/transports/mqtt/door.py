@@ -22,8 +22,9 @@ from firstboot.logins import Match
 from firstboot.model import Origin
 from firstboot.sessions import SessionEnd
 from firstboot.throttle import FailureThrottle, source_of
+from firstboot_plugins.transports.mqtt.admission import V3_NOT_AUTHORIZED
 from firstboot_plugins.transports.mqtt.config import MqttConfig
-from firstboot_plugins.transports.mqtt.connection import V3_NOT_AUTHORIZED, Connection
+from firstboot_plugins.transports.mqtt.connection import Connection
 from firstboot_plugins.transports.mqtt.crowd import Crowd
 from firstboot_plugins.transports.mqtt.dialect import ConnectRefused, MqttDialect, Reply, SessionTopics
 from firstboot_plugins.transports.mqtt.packets import Connect, Publish, Reason
@@ -161,5 +162,7 @@ class Door:
         while True:
             await asyncio.sleep(CHECK_INTERVAL_S)
             now = self.now()
+            if self._log_throttle is not None:
+                self._log_throttle.sweep()
             for connection in list(self._connections):
                 connection.check(now)

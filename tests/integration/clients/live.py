@@ -1,0 +1,131 @@
+"""A server process with a profile, for programs that are not ours; and running such programs."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.harness import MqttPeer, ServerProcess, environment, firstboot, server_process
+from tests.services import not_installed
+
+from firstboot_plugins.transports.mqtt.packets import Connack, Connect
+
+PROGRAMS = Path(__file__).parent
+WAIT_S = 60.0
+"""How long a program may take; one that does what it should takes a few seconds."""
+
+
+@dataclass(frozen=True)
+class LiveServer:
+    """A running server, and the profile with which devices provision themselves."""
+
+    process: ServerProcess
+    key: str
+    secret: str
+
+    @property
+    def mqtt_port(self) -> int:
+        return self.process.mqtt_port
+
+    @property
+    def http_port(self) -> int:
+        return self.process.http_port
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.http_port}/api/v1/provision"
+
+    def request(self, name: str | None = None, **more: Any) -> dict[str, Any]:
+        """Return a provisioning request in ThingsBoard's JSON."""
+        fields = {"provisionDeviceKey": self.key, "provisionDeviceSecret": self.secret, **more}
+        return fields if name is None else {"deviceName": name, **fields}
+
+    def provision(self, name: str, **more: Any) -> Any:
+        """Provision a device that is not what the test is about; return its credentials."""
+        with urllib.request.urlopen(self.url, json.dumps(self.request(name, **more)).encode(), WAIT_S) as response:
+            answer = json.load(response)
+        assert answer["status"] == "SUCCESS", answer
+        return answer["credentialsValue"]
+
+    def show(self, name: str) -> dict[str, Any]:
+        """Return what the operator sees of a device."""
+        done = firstboot(self.process.environment, "device", "show", name, "--show-credentials", "--json")
+        fields: dict[str, Any] = json.loads(done.stdout)
+        return fields
+
+    async def login(self, *, level: int = 4, client_id: str = "c", **fields: Any) -> int:
+        """Log in as a device and leave; return the CONNACK's code."""
+        peer = await MqttPeer.open(self.mqtt_port)
+        try:
+            await peer.connect(Connect(level, client_id, True, 60, **fields))
+            return (await peer.expect(Connack)).reason
+        finally:
+            await peer.close()
+
+
+@contextmanager
+def live_server(tmp_path: Path, *profile: str, **more: str) -> Iterator[LiveServer]:
+    """Run a server with a profile; ``profile`` are options for making it, ``more`` goes into the environment."""
+    more.setdefault("FIRSTBOOT_PROVISIONING__FAILURES_PER_MINUTE", "100000")
+    env = environment(tmp_path, **more)
+    # Before the server starts: then it knows the profile from its first moment.
+    made = json.loads(firstboot(env, "profile", "create", "demo", "--json", *profile).stdout)
+    with server_process(tmp_path, **more) as process:
+        yield LiveServer(process, made["provision_key"], made["provision_secret"])
+
+
+def private_package(directory: Path, distribution: str) -> Path:
+    """Install a distribution alone, and return the folder to put before all others.
+
+    paho-mqtt and tb-paho-mqtt-client both install a package ``paho``; in one environment the one that was
+    installed last has overwritten the other, and nobody knows which that is. With this each client gets its own.
+    """
+    wanted = f"{distribution}=={importlib.metadata.version(distribution)}"
+    target = directory / wanted
+    if not target.exists():
+        done = subprocess.run(
+            [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(target), wanted],
+            capture_output=True, text=True, timeout=WAIT_S, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            not_installed(wanted, f"pip cannot install it beside its rival: {done.stderr[-500:]}")
+    return target
+
+
+def run_program(
+    program: Path,
+    *arguments: str,
+    python_path: Path | None = None,
+    job: Mapping[str, Any] | None = None,
+    cwd: Path | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run a Python program to its end; ``job`` goes to its standard input as JSON."""
+    env = dict(os.environ)
+    if python_path is not None:
+        env["PYTHONPATH"] = os.pathsep.join([str(python_path), *filter(None, [env.get("PYTHONPATH")])])
+    return subprocess.run(
+        [sys.executable, str(program), *arguments],
+        input="" if job is None else json.dumps(job),
+        env=env, cwd=cwd, capture_output=True, text=True, timeout=WAIT_S, check=False,
+    )  # fmt: skip
+
+
+def outcome_of(program: str, python_path: Path, **job: Any) -> dict[str, Any]:
+    """Run one of the client programs beside this module, and return what it reports of its client."""
+    done = run_program(PROGRAMS / program, python_path=python_path, job=job)
+    if done.returncode:
+        pytest.fail(f"{program} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}", pytrace=False)
+    outcome: dict[str, Any] = json.loads(done.stdout)
+    # Else the test would say something of another client than it claims to.
+    assert Path(outcome.pop("paho")).is_relative_to(python_path)
+    return outcome

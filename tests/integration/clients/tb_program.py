@@ -1,0 +1,78 @@
+"""A device with ThingsBoard's Python SDK: reads what to do as JSON, prints what happened as JSON."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import threading
+from typing import Any
+
+WAIT_S = 20.0
+
+
+class Errors(logging.Handler):
+    """Keeps what the SDK logs as an error: that is its whole error path."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(record.getMessage())
+
+
+def provision(job: dict[str, Any]) -> dict[str, Any]:
+    from tb_device_mqtt import TBDeviceMqttClient
+
+    errors = Errors()
+    logging.getLogger("tb_connection").addHandler(errors)
+    credentials = TBDeviceMqttClient.provision("127.0.0.1", **job)
+    return {"credentials": credentials, "errors": errors.texts}
+
+
+def connect(job: dict[str, Any]) -> dict[str, Any]:
+    from tb_device_mqtt import TBDeviceMqttClient
+
+    answered = threading.Event()
+    results: list[int] = []
+
+    # The SDK passes as many arguments as it likes to, depending on its release.
+    def on_connect(client: Any, userdata: Any, flags: Any, result: Any, *more: Any) -> None:
+        results.append(result.value)
+        answered.set()
+
+    client = TBDeviceMqttClient("127.0.0.1", **job)
+    client.connect(callback=on_connect)
+    assert answered.wait(WAIT_S), "no answer to CONNECT"
+    outcome: dict[str, Any] = {"results": results, "connected": client.is_connected()}
+    if client.is_connected():
+        # By its acknowledgement all that the SDK sends after CONNECT has been answered too.
+        sent = client.send_telemetry({"up": True})
+        sent.get()
+        outcome["connected_afterwards"] = client.is_connected()
+        outcome["connections"] = len(results)
+    client.disconnect()
+    return outcome
+
+
+def provision_http(job: dict[str, Any]) -> dict[str, Any]:
+    from tb_device_http import TBHTTPDevice, TBProvisionFailure
+
+    try:
+        device = TBHTTPDevice.provision(**job)
+    except TBProvisionFailure as failure:
+        return {"failure": failure.args[0]}
+    return {"token": device.token, "name": device.name}
+
+
+def main() -> None:
+    job = json.load(sys.stdin)
+    what = {"provision": provision, "connect": connect, "provision_http": provision_http}[job.pop("do")]
+    outcome = what(job)
+    import paho  # after the SDK, which looks for it in a way of its own
+
+    json.dump({**outcome, "paho": paho.__file__}, sys.stdout)
+
+
+main()

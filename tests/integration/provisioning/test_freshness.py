@@ -1,0 +1,26 @@
+"""A server that was paused does not answer from what it remembers (OP-17)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from firstboot import changes
+from tests.harness import running
+
+
+async def test_op_17_a_change_that_the_poll_has_missed_counts_for_the_next_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(changes, "POLL_INTERVAL_S", 3600.0)
+    async with running(tmp_path) as server:
+        demo = await server.profile()
+        await server.core.profiles.update(replace(demo.profile, enabled=False), actor="another process")
+        assert (await server.post(demo.request("before")))["status"] == "SUCCESS"
+
+        monkeypatch.setattr(changes, "MAX_AGE_S", 0.0)  # as if the process had been stopped for a while
+
+        assert (await server.post(demo.request("after")))["status"] == "FAILURE"
+        assert await server.device("after") is None
