@@ -121,7 +121,9 @@ async def run(load: Load) -> Result:
         while (began := time.perf_counter()) < end and len(errors) < GIVE_UP_AFTER_ERRORS:
             try:
                 if connection is None:
-                    _, connection = await loop.create_connection(lambda: _Connection(script), "127.0.0.1", load.port)
+                    _, connection = await loop.create_connection(
+                        lambda: _Connection(script), "127.0.0.1", load.port
+                    )
                 connection.done = loop.create_future()
                 connection.begin(requests(next(numbers)))
                 await connection.done

@@ -143,9 +143,7 @@ SCRIPTS: Mapping[str, Script] = {
     "mqtt-provision": Script(
         requests=_provision, answers=(_CONNACK, _SUBACK, _SUCCESS), is_complete=_is_whole_frame
     ),
-    "mqtt-bare": Script(
-        requests=_bare, answers=(_CONNACK, _SUBACK, _OWN_REQUEST), is_complete=_is_whole_frame
-    ),
+    "mqtt-bare": Script(requests=_bare, answers=(_CONNACK, _SUBACK, _OWN_REQUEST), is_complete=_is_whole_frame),
     "mqtt-connect": Script(requests=_login, answers=(_CONNACK,), is_complete=_is_whole_frame),
     "http-provision": Script(
         requests=_post(b"", b"/api/v1/provision"),

@@ -27,7 +27,7 @@ from firstboot.app import Transport
 from firstboot.cli.main import app
 from firstboot.config import Address, PluginsConfig
 from firstboot.hookspecs import DECIDING, OBSERVING, PROJECT
-from firstboot.plugin_manager import BUILT_IN, PluginManager
+from firstboot.plugin_manager import PluginManager
 
 DOCS = Path(__file__).resolve().parent
 TOP = DOCS.parent
@@ -44,7 +44,9 @@ _KINDS = {
     "Secret | None": "text",
     "ServerKey | None": "64 hexadecimal digits",
     "bool": "`true` or `false`",
+    "TimeLimit": "duration above zero",
     "dict[str, Duration]": "table of durations",
+    "dict[str, TimeLimit]": "table of durations",
     "int": "number",
     "str": "text",
     "tuple[str, ...]": "list of texts",
@@ -88,14 +90,18 @@ def field_texts(kind: type) -> Mapping[str, str]:
 # -- configuration ---------------------------------------------------------------------------------
 
 
-def built_in_sections() -> Mapping[str, type]:
-    """Return the sections of the core and of the built-in plugins, whatever else is installed."""
-    strangers = [
+def strangers() -> tuple[str, ...]:
+    """Return the names of the installed plugins that are not built in."""
+    return tuple(
         entry.name
         for entry in importlib.metadata.entry_points(group=PROJECT)
-        if entry.dist is None or entry.dist.name != BUILT_IN
-    ]
-    plugins = PluginManager(PluginsConfig(disable=tuple(strangers)))
+        if entry.dist is None or entry.dist.name != PROJECT
+    )
+
+
+def built_in_sections() -> Mapping[str, type]:
+    """Return the sections of the core and of the built-in plugins, whatever else is installed."""
+    plugins = PluginManager(PluginsConfig(disable=strangers()))
     plugins.load()
     plugins.raise_errors()
     return plugins.config_sections()
@@ -125,6 +131,8 @@ def toml(value: object) -> str:
 def _kind(annotation: str) -> str:
     if annotation.startswith("Literal["):
         return ", ".join(f"`{word}`" for word in ast.literal_eval(annotation.removeprefix("Literal")))
+    if annotation not in _KINDS:
+        raise LookupError(f"say in _KINDS what readers call a {annotation}")
     return _KINDS[annotation]
 
 
@@ -226,10 +234,10 @@ def _option(option: Any) -> tuple[str, str, str]:
 
 
 def tests_of(requirement: str) -> list[str]:
-    """Return the test files that name a requirement, as ``PV-5`` or, in a name, ``pv_5``."""
+    """Return the files of tests and suites that name a requirement, as ``PV-5`` or, in a name, ``pv_5``."""
     family, _, number = requirement.partition("-")
     named = re.compile(rf"\b{family}-{number}(?!\d)|_{family}_?{number}(?!\d)", re.IGNORECASE)
-    files = sorted((TOP / "tests").rglob("test_*.py"))
+    files = [*sorted((TOP / "core/firstboot/testing").glob("*.py")), *sorted((TOP / "tests").rglob("test_*.py"))]
     return [file.relative_to(TOP).as_posix() for file in files if named.search(file.read_text("utf-8"))]
 
 
@@ -241,7 +249,7 @@ def with_tests(page: str) -> str:
         links = ", ".join(f"[{Path(file).name}](../../{file})" for file in files)
         return f"| {match['id']} | {match['text']} | {links or 'nothing yet'} |"
 
-    return re.sub(r"(?m)^\| (?P<id>[A-Z]{2}-\d+) \| (?P<text>.*?) \| .*? \|$", row, page)
+    return re.sub(r"(?m)^\| (?P<id>[A-Z]{2}-\d+) \| (?P<text>[^|]*?) \|[^|\n]*\|$", row, page)
 
 
 # -- pages -----------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -59,7 +60,12 @@ class PostgresServer:
         return f"postgres://app@127.0.0.1:{self.port}/postgres"
 
     def start(self) -> None:
+        """Make the cluster, and start it."""
         self._run("initdb", "-D", "data", "-U", "app", "--auth=trust", "--encoding=UTF8", "--no-sync")
+        self.resume()
+
+    def resume(self) -> None:
+        """Start what `stop` stopped."""
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
         self._run("pg_ctl", "-D", "data", "-w", "-l", "log", "-o", options, "start")
 
@@ -88,9 +94,9 @@ class PostgresServer:
                 raise RuntimeError(f"{program} ended with {done.returncode}:\n{output.read()}\n{tail}")
 
 
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
-    """A private PostgreSQL for this test run."""
+@contextmanager
+def private_postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL of the caller's own, for one that stops it on the way."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parent.parent.name))
     if not found:
         not_installed("PostgreSQL", "no initdb in /usr/lib/postgresql; the Debian package is postgresql")
@@ -103,9 +109,17 @@ def postgres_server() -> Iterator[PostgresServer]:
         try:
             yield server
         finally:
-            server.stop()
+            with suppress(RuntimeError):  # a test may have stopped it
+                server.stop()
     finally:
         shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A private PostgreSQL for this test run."""
+    with private_postgres() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -159,7 +159,7 @@ async def _services(core: Core, stack: contextlib.AsyncExitStack) -> Services:
                 "no plugin offers the strategy of a profile; its devices are refused",
                 extra={"profile": profile.name, "strategy": profile.strategy},
             )
-    for background in (follower.follow(), _sweep(throttle), Watchdog().watch()):
+    for background in (follower.follow(), _sweep(throttle), Watchdog(plugins.owner_of).watch()):
         stack.push_async_callback(_cancelled, asyncio.create_task(background))
     return Services(
         config=config,
@@ -194,7 +194,7 @@ async def _finish(transports: Sequence[Transport], services: Services, timeout_s
         await transport.stop_accepting()
     try:
         async with asyncio.timeout(timeout_s):
-            await services.provisioning.idle()
+            await services.provisioning.finish()
     except TimeoutError:
         logger.error("requests were still under way when the server stopped")
     services.sessions.end_all(SessionEnd.SERVER_STOPS)

@@ -28,8 +28,8 @@ BREAKER_FAILURES = 10
 BREAKER_PAUSE_S = 30.0
 MAX_THREADS = 16
 """Threads that one plugin may occupy; a thread cannot be stopped, only abandoned."""
-LOG_INTERVAL_S = 1.0
-"""A plugin's failures are logged no more often than this; all of them are counted."""
+LOG_INTERVAL_S = 6.0
+"""A plugin's failures are logged no more often than this (threat SE-6); all of them are counted."""
 
 _REFUSAL_CODE = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 

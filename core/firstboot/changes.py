@@ -57,7 +57,8 @@ class ChangeFollower:
                     logger.error("changes cannot be read", extra={"reason": str(error)})
                 away = True
             except Exception:
-                logger.exception("changes cannot be read")
+                if not away:
+                    logger.exception("changes cannot be read")
                 away = True
 
     async def ensure_fresh(self) -> None:
@@ -68,10 +69,14 @@ class ChangeFollower:
         if time.monotonic() - self._read_at > MAX_AGE_S:
             async with self._reading:
                 if time.monotonic() - self._read_at > MAX_AGE_S:
-                    await self.catch_up()
+                    await self._catch_up()
 
     async def catch_up(self) -> None:
         """Act on everything that is new."""
+        async with self._reading:  # two at a time would act twice on what one of them has read
+            await self._catch_up()
+
+    async def _catch_up(self) -> None:
         asked_at = time.monotonic()
         changes = await self._storage.changes_since(self._last)
         if any(change.kind is ChangeKind.PROFILE for change in changes):

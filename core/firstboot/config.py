@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -22,7 +23,8 @@ from firstboot.secret import Secret
 
 ENVIRONMENT_PREFIX = "FIRSTBOOT_"
 
-_DURATION = re.compile(r"(\d{1,12})\s*(ms|s|m|h|d)")
+_DURATION = re.compile(r"([0-9]{1,12})\s*(ms|s|m|h|d)")
+_PORT = re.compile(r"[0-9]{1,5}")
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -43,6 +45,16 @@ Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
 """A duration above or equal to zero, written as ``90s``, ``10m``, ``24h``, ``7d`` or ``250ms``."""
 
 
+def _above_zero(duration: timedelta) -> timedelta:
+    if not duration:
+        raise ValueError("give a duration above zero")
+    return duration
+
+
+TimeLimit = Annotated[Duration, AfterValidator(_above_zero)]
+"""A duration above zero."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Address:
     """Where to listen: host and port."""
@@ -60,7 +72,7 @@ def parse_address(value: object) -> Address:
         return value
     host, _, port = value.rpartition(":") if isinstance(value, str) else ("", "", "")
     host = host.removeprefix("[").removesuffix("]")
-    if not host or not port.isdecimal() or int(port) > 65535:
+    if not host or not _PORT.fullmatch(port) or int(port) > 65535:
         raise ValueError("give host and port, such as 127.0.0.1:1883")
     return Address(host, int(port))
 
@@ -77,7 +89,7 @@ def _server_key(key: Secret) -> Secret:
 
 ServerKey = Annotated[Secret, AfterValidator(_server_key)]
 
-Count = Annotated[int, Field(gt=0)]
+Count = Annotated[int, Field(gt=0, strict=True)]
 """A whole number above zero."""
 
 
@@ -120,10 +132,10 @@ class PluginsConfig:
     optional: tuple[str, ...] = ()
     """Names of plugins without which the server starts all the same, if they fail."""
 
-    timeout: Duration = timedelta(seconds=2)
+    timeout: TimeLimit = timedelta(seconds=2)
     """How long a plugin may take to answer for one request."""
 
-    timeouts: dict[str, Duration] = dataclasses.field(default_factory=dict)
+    timeouts: dict[str, TimeLimit] = dataclasses.field(default_factory=dict)
     """Other time-outs, by name of the plugin."""
 
 
@@ -194,9 +206,16 @@ class Config:
 class ConfigSource:
     """The raw settings of all sources, before they are checked."""
 
-    def __init__(self, values: Mapping[str, Mapping[str, Any]], origins: Mapping[tuple[str, str], str]) -> None:
+    def __init__(
+        self,
+        values: Mapping[str, Mapping[str, Any]],
+        variables: Mapping[tuple[str, str], tuple[str, str]],
+        problems: Iterable[Problem] = (),
+    ) -> None:
         self._values = values
-        self._origins = origins
+        self._variables = variables
+        """Name and text of the environment variable, for the section and key that it sets."""
+        self._problems = tuple(problems)
 
     @classmethod
     def read(
@@ -210,53 +229,87 @@ class ConfigSource:
         Raises: `ConfigError` when the file cannot be read or is not TOML.
         """
         values: dict[str, dict[str, Any]] = {}
-        origins: dict[tuple[str, str], str] = {}
-        if file is not None:
-            for section, keys in _read_toml(file).items():
+        problems: list[Problem] = []
+        variables: dict[tuple[str, str], tuple[str, str]] = {}
+        for section, keys in _read_toml(file).items() if file is not None else ():
+            if isinstance(keys, Mapping):
                 values[section] = dict(keys)
+            else:
+                problems.append(Problem(section, "stands outside of any section.", "Move it below a [section]."))
         for name, text in environment.items():
             section, separator, key = name.removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")
             if name.startswith(ENVIRONMENT_PREFIX) and separator:
                 values.setdefault(section, {})[key] = _environment_value(text)
-                origins[section, key] = name
+                variables[section, key] = name, text
         for section, keys in (overrides or {}).items():
             for key, value in keys.items():
                 values.setdefault(section, {})[key] = value
-        return cls(values, origins)
+                variables.pop((section, key), None)
+        return cls(values, variables, problems)
 
-    def check(self, sections: Mapping[str, type], *, only: Iterable[str] | None = None) -> Config:
+    def check(
+        self, sections: Mapping[str, type], *, only: Iterable[str] | None = None, ignored: Iterable[str] = ()
+    ) -> Config:
         """Check every setting against its section; ``only`` these when the others are not known yet.
 
+        ``ignored``: sections that may stand there although nobody offers them.
         Raises: `ConfigError` with all problems.
         """
-        wanted = set(sections if only is None else only)
         problems: list[Problem] = []
         checked: dict[type, object] = {}
         if only is None:
-            problems += [self._unknown_section(name, sections) for name in self._values if name not in sections]
-        for name in sorted(wanted):
+            problems += self._problems
+            known = {*sections, *ignored}
+            problems += [self._unknown_section(name, sections) for name in self._values if name not in known]
+        for name in sorted(set(sections if only is None else only)):
             kind = sections[name]
             try:
-                checked[kind] = _adapter(kind).validate_python(self._values.get(name, {}))
+                checked[kind] = self._checked(name, kind)
             except ValidationError as error:
                 problems += [self._problem(name, kind, dict(detail)) for detail in _details(error)]
+            except ConfigError as error:  # of a section that checks itself
+                problems += error.problems
+            except Exception as error:
+                problems.append(
+                    Problem(f"[{name}]", f"cannot be checked ({type(error).__name__}).", "Mend its plugin.")
+                )
         if problems:
             raise ConfigError(*problems)
         return Config(checked)
 
+    def _checked(self, section: str, kind: type) -> object:
+        check = _adapter(kind).validate_python
+        values = dict(self._values.get(section, {}))
+        try:
+            return check(values)
+        except ValidationError as error:
+            wrong = _wrong_keys(error)
+        # A bare text may look like something else in TOML, such as a password of digits alone.
+        texts = {key: self._variables[section, key][1] for key in wrong if (section, key) in self._variables}
+        try:
+            return check({**values, **texts})
+        except ValidationError as error:
+            still_wrong = _wrong_keys(error)
+        return check({**values, **{key: text for key, text in texts.items() if key not in still_wrong}})
+
     def _unknown_section(self, name: str, sections: Mapping[str, type]) -> Problem:
-        return Problem(f"[{name}]", "no such section.", _nearest(name, sections))
+        variables = [variable for (section, _), (variable, _) in self._variables.items() if section == name]
+        path = f"[{name}] ({', '.join(sorted(variables))})" if variables else f"[{name}]"
+        return Problem(path, "no such section.", _nearest(name, sections))
 
     def _problem(self, section: str, kind: type, detail: Mapping[str, Any]) -> Problem:
         location = detail["loc"]
         key = str(location[0]) if location else ""
         path = ".".join([section, *(str(part) for part in location)])
-        origin = self._origins.get((section, key))
-        if origin:
-            path = f"{path} ({origin})"
+        if (section, key) in self._variables:
+            path = f"{path} ({self._variables[section, key][0]})"
         if detail["type"] == "unexpected_keyword_argument":
             known = [field.name for field in dataclasses.fields(kind)]
             return Problem(path, "no such key.", _nearest(key, known))
+        if detail["type"] == "missing":
+            return Problem(path, "is missing.", "It has no default.")
+        if detail["type"] == "path_type":
+            return Problem(path, "not usable:", "give a path as a text.")
         message = str(detail["msg"]).removeprefix("Value error, ").rstrip(".")
         return Problem(path, "not usable:", message + ".")
 
@@ -269,6 +322,18 @@ def config_file(given: Path | None, environment: Mapping[str, str]) -> Path | No
     return Path(named) if named else None
 
 
+def section_problem(kind: object) -> str | None:
+    """Say why a section cannot be read into this; None when it can."""
+    if not isinstance(kind, type) or not dataclasses.is_dataclass(kind):
+        return f"{getattr(kind, '__name__', type(kind).__name__)} is no dataclass"
+    try:
+        _adapter(kind).rebuild(raise_errors=True)
+    except Exception as error:  # of pydantic, or of the annotations when they are read
+        return f"its fields are of types that cannot be checked ({type(error).__name__})"
+    return None
+
+
+@functools.cache
 def _adapter(kind: type) -> TypeAdapter[Any]:
     # Strict about unknown keys, and never showing an input, which may be a secret.
     kind.__pydantic_config__ = ConfigDict(extra="forbid", hide_input_in_errors=True)  # type: ignore[attr-defined]
@@ -282,6 +347,10 @@ def _details(error: ValidationError) -> Iterable[Mapping[str, Any]]:
     )
 
 
+def _wrong_keys(error: ValidationError) -> set[str]:
+    return {str(detail["loc"][0]) for detail in _details(error) if detail["loc"]}
+
+
 def _nearest(name: str, known: Iterable[str]) -> str:
     candidates = sorted(known)
     near = difflib.get_close_matches(name, candidates, n=1)
@@ -290,21 +359,18 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
 def _environment_value(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        parsed = tomllib.loads(f"value = {text}")
+    except (tomllib.TOMLDecodeError, RecursionError):
         return text
+    return parsed["value"] if len(parsed) == 1 else text
 
 
-def _read_toml(file: Path) -> Mapping[str, Mapping[str, Any]]:
+def _read_toml(file: Path) -> Mapping[str, Any]:
     try:
-        content = tomllib.loads(file.read_text("utf-8"))
+        return tomllib.loads(file.read_text("utf-8"))
     except OSError as error:
         raise ConfigError.single(str(file), f"cannot be read ({error.strerror}).", "Check the path.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError.single(str(file), f"is not TOML: {error}.", "Mend the line.") from None
-    stray = [key for key, value in content.items() if not isinstance(value, Mapping)]
-    if stray:
-        raise ConfigError(
-            *(Problem(key, "stands outside of any section.", "Move it below a [section].") for key in stray)
-        )
-    return content
+    except RecursionError:
+        raise ConfigError.single(str(file), "is nested too deeply.", "Mend it.") from None

@@ -12,10 +12,10 @@ import txaio
 
 from firstboot.batching import Batcher
 from firstboot.clock import Clock
-from firstboot.config import Config, ConfigSource, PluginsConfig, StorageConfig
+from firstboot.config import CORE_SECTIONS, Config, ConfigSource, PluginsConfig, StorageConfig
 from firstboot.data_dir import prepare_data_dir
 from firstboot.devices import DeviceService
-from firstboot.errors import ConfigError, FirstbootError, NotFound, PluginError, StartRefused
+from firstboot.errors import ConfigError, FirstbootError, NotFound, StartRefused
 from firstboot.keyring import Keyring
 from firstboot.model import Tenant
 from firstboot.plugin_manager import PluginManager
@@ -77,9 +77,7 @@ def load_plugins(source: ConfigSource, extra: Sequence[ExtraPlugin] = ()) -> Plu
     txaio.use_asyncio()  # type: ignore[no-untyped-call]
     bootstrap = source.check({"plugins": PluginsConfig}, only=("plugins",))
     plugins = PluginManager(bootstrap.plugins)
-    plugins.load()
-    for added in extra:
-        plugins.register(added.plugin, added.name)
+    plugins.load((added.name, added.plugin) for added in extra)
     return plugins
 
 
@@ -88,27 +86,38 @@ def lay_foundation(source: ConfigSource, extra: Sequence[ExtraPlugin] = ()) -> F
 
     Raises: `StartRefused`.
     """
-    plugins = load_plugins(source, extra)
+    try:
+        plugins = load_plugins(source, extra)
+    except ConfigError:  # the sections of plugins are not known, but those of the core are
+        source.check(CORE_SECTIONS, only=CORE_SECTIONS)
+        raise
     report = Report()
+    sections = plugins.config_sections()
     report.add(*plugins.errors)
     config = None
     try:
-        config = source.check(plugins.config_sections())
-    except (ConfigError, PluginError) as error:
-        # A section of a plugin that failed is unknown for that reason alone: the plugin's own error says it.
+        config = source.check(sections, ignored=plugins.sections_left_over())
+    except ConfigError as error:
         report.add(error)
     report.raise_problems()
     assert config is not None  # for the type checker: the report had no problem
-    foundation = Foundation(
-        config=config,
-        plugins=plugins,
-        strategies=plugins.collect("firstboot_provisioning_strategies", "name", config=config),
-        generators=plugins.collect("firstboot_credential_generators", "type", config=config),
-        backends=_by_scheme(plugins, config),
-    )
+    strategies = plugins.collect("firstboot_provisioning_strategies", "name", config=config)
+    generators = plugins.collect("firstboot_credential_generators", "type", config=config)
+    backends = plugins.collect("firstboot_storage_backends", "schemes", config=config)
     report.add(*plugins.errors)
     report.raise_problems()
-    return foundation
+
+    # An optional plugin that has failed at one hook grants nothing through another either.
+    def active(offered: Mapping[str, tuple[str, Any]]) -> dict[str, tuple[str, Any]]:
+        return {name: (plugin, item) for name, (plugin, item) in offered.items() if plugins.is_active(plugin)}
+
+    return Foundation(
+        config=config,
+        plugins=plugins,
+        strategies=active(strategies),
+        generators=active(generators),
+        backends={scheme: backend for scheme, (_, backend) in active(backends).items()},
+    )
 
 
 @asynccontextmanager
@@ -187,8 +196,7 @@ class Report:
         self._errors: list[FirstbootError] = []
 
     def add(self, *errors: FirstbootError) -> None:
-        known = {str(error) for error in self._errors}
-        self._errors += [error for error in errors if str(error) not in known]
+        self._errors += errors
 
     def raise_problems(self) -> None:
         """Raise what was gathered, if anything was.
@@ -198,19 +206,6 @@ class Report:
         if len(self._errors) == 1 and isinstance(self._errors[0], StartRefused):
             raise self._errors[0]
         if self._errors:
-            raise StartRefused("\n".join(str(error) for error in self._errors))
-
-
-def _by_scheme(plugins: PluginManager, config: Config) -> dict[str, StorageBackend]:
-    by_scheme: dict[str, tuple[str, StorageBackend]] = {}
-    for plugin, offered in plugins.offers("firstboot_storage_backends", config=config):
-        for backend in offered:
-            for scheme in backend.schemes:
-                if scheme in by_scheme:
-                    raise PluginError(
-                        plugin,
-                        f"stores in {scheme!r}, which plugin {by_scheme[scheme][0]!r} does already.",
-                        "Put one of the two into [plugins] disable.",
-                    )
-                by_scheme[scheme] = (plugin, backend)
-    return {scheme: backend for scheme, (_, backend) in by_scheme.items()}
+            # A line that two of them have, such as that of a data directory, is said once.
+            lines = dict.fromkeys(line for error in self._errors for line in str(error).splitlines())
+            raise StartRefused("\n".join(lines))

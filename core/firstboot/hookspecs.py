@@ -1,9 +1,8 @@
 """The whole plugin API: every hook, when it is called, and what its answer does.
 
-A plugin is a module or an object with functions marked ``@hookimpl``, or a class of such objects: then each
-server makes one of its own, which may keep what an offering hook is told for the other hooks. It says which
-plugin API it speaks with ``FIRSTBOOT_API = 1``. It is found through an entry point in the group ``firstboot``,
-or named by a dotted path in ``[plugins] load``. There are three kinds of hooks:
+A plugin is a module or an object with functions marked ``@hookimpl``. It says which plugin API it speaks
+with ``FIRSTBOOT_API = 1``. It is found through an entry point in the group ``firstboot``, or named by a
+dotted path in ``[plugins] load``. There are three kinds of hooks:
 
 **Offering** hooks are plain functions, called once at start. Every answer is kept, keyed by name; one name
 offered twice stops the start, because a silent winner would depend on the order of installation.
@@ -11,7 +10,7 @@ offered twice stops the start, because a silent winner would depend on the order
 **Deciding** hooks are called for a request, one implementation after another: those marked ``tryfirst``,
 then the others, those registered last first, then those marked ``trylast``. Built-in plugins are registered
 first, then other installed ones by name, then those of ``[plugins] load`` in their order. An implementation
-that raises or exceeds its time-out refuses the request.
+that raises (whatever it raises) or exceeds its time-out refuses the request.
 
 **Observing** hooks are called after the fact, each plugin behind a bounded queue of its own. What one does
 or fails to do costs nobody else anything.
@@ -106,7 +105,8 @@ def firstboot_config_sections() -> Mapping[str, type]:
     are refused, so a plugin that has settings must offer their section.
 
     Returns: for each section its dataclass, frozen and with a default for every field that may be left
-    out. The checked values are found with ``config.section(TheDataclass)``.
+    out. The checked values are found with ``config.section(TheDataclass)``. Name the section after the
+    plugin: only then may it stay in the file while the plugin is switched off.
     Plugin API: since 1.
     """
 
@@ -202,7 +202,7 @@ def firstboot_device_provisioning(
 
     Called after the profile is proven and the strategy has chosen a device, before anything is written.
     Each implementation sees the proposal as those before it have changed it; the request has the device's
-    own words and must not be trusted. Changed values are checked like outside input.
+    own words and must not be trusted. Both are copies. Changed values are checked like outside input.
 
     Returns: None when there is nothing to say, `Refuse`, or `Change`.
     On an error or time-out the request is refused with ``plugin-error`` and the log names the plugin.

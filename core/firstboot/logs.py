@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import sys
 import traceback
 from datetime import UTC, datetime
@@ -13,7 +14,10 @@ MAX_VALUE_LENGTH = 256
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 # They print payloads or passwords below this level.
-_HELD_AT_WARNING = ("tortoise", "aiosqlite", "asyncpg", "uvicorn", "amqtt", "coap", "asyncio", "httptools")
+_HELD_AT_WARNING = (
+    "aiocoap", "aiosqlite", "amqtt", "asyncio", "asyncpg", "coap", "coap-server", "httptools", "httpx",
+    "starlette", "tortoise", "transitions", "txaio", "uvicorn", "websockets",
+)  # fmt: skip
 
 
 class _Formatter(logging.Formatter):
@@ -22,11 +26,11 @@ class _Formatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": _cut(record.getMessage()),
+            "message": _message(record),
         }
         for key, value in record.__dict__.items():
             if key not in _STANDARD:
-                fields[key] = value if isinstance(value, int | float | bool | None) else _cut(str(value))
+                fields[f"{key}_" if key in fields else key] = _shown(value)
         if record.exc_info and record.exc_info[1] is not None:
             fields["error"] = where(record.exc_info[1])
         return fields
@@ -66,6 +70,27 @@ def set_up_logging(level: str, log_format: str) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in _HELD_AT_WARNING:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return _cut(record.getMessage())
+    except Exception:  # arguments that do not fit, or cannot be shown; the record matters more
+        return _cut(str(record.msg))
+
+
+def _shown(value: object) -> bool | int | float | str | None:
+    """Return what JSON can say, and no more of it than fits."""
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int) and value.bit_length() <= 64:
+        return int(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return float(value)
+    try:
+        return _cut(str(value))
+    except Exception:
+        return f"<{type(value).__name__}>"
 
 
 def _cut(text: str) -> str:

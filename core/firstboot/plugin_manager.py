@@ -1,25 +1,27 @@
-"""Finding, loading and listing plugins, and asking them for what they offer."""
+"""Loading and listing plugins, and asking them for what they offer."""
 
 from __future__ import annotations
 
-import difflib
 import enum
-import importlib
-import importlib.metadata
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
+from types import ModuleType
 from typing import Any
 
 import pluggy
 
 from firstboot import hookspecs
 from firstboot.calls import PluginRunner
-from firstboot.config import CORE_SECTIONS, PluginsConfig
-from firstboot.errors import FirstbootError, PluginError
-from firstboot.hookspecs import API_VERSION, PROJECT
+from firstboot.config import CORE_SECTIONS, PluginsConfig, section_problem
+from firstboot.errors import PluginError, StartRefused
+from firstboot.hookspecs import PROJECT
+from firstboot.plugin_checks import as_plugin_error, check_hooks, check_version, did_you_mean
+from firstboot.plugin_sources import FoundPlugin, installed_plugins, named_plugins
 
-BUILT_IN = "firstboot"
-"""Distribution whose plugins are registered first."""
+MAX_OFFERS = 1000
+"""Things that one plugin may offer through one hook."""
 
 
 class PluginState(enum.StrEnum):
@@ -45,95 +47,92 @@ class PluginInfo:
     hooks: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    name: str
-    source: str
-    load: Callable[[], object]
-    built_in: bool = False
-
-
 class PluginManager:
-    """The plugins of one server. Failures are kept, so that they can be listed."""
+    """The plugins of one server. One that fails offers nothing, and is kept to be listed with its reason."""
 
-    def __init__(self, config: PluginsConfig) -> None:
+    def __init__(self, config: PluginsConfig, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._config = config
+        self._monotonic = monotonic
         self._pluggy = pluggy.PluginManager(PROJECT)
         self._pluggy.add_hookspecs(hookspecs)
         self._infos: dict[str, PluginInfo] = {}
+        self._namesakes: list[PluginInfo] = []
         self._errors: list[PluginError] = []
         self._runners: dict[str, PluginRunner] = {}
+        self._homes: dict[str, set[str]] = {}
 
     # -- loading -----------------------------------------------------------------------------------
 
-    def load(self) -> None:
-        """Load what is installed and what the configuration names. Look at `errors` afterwards."""
-        for found in [*_installed(), *_named(self._config.load)]:
-            if found.name in self._infos:
-                error = PluginError(
-                    found.name,
-                    f"two plugins have this name: {self._infos[found.name].source} and {found.source}.",
-                    "Rename one, or take one out.",
-                )
-                self._errors.append(error)
-            else:
-                self._load_one(found)
-        unknown = {*self._config.disable, *self._config.optional, *self._config.timeouts} - self._infos.keys()
-        for name in sorted(unknown):
-            near = difflib.get_close_matches(name, self._infos, n=1)
-            remedy = f"Did you mean {near[0]}?" if near else f"There are {', '.join(sorted(self._infos))}."
-            self._errors.append(PluginError(name, "is named in [plugins], but there is no such plugin.", remedy))
+    def load(self, extra: Iterable[tuple[str, object]] = ()) -> None:
+        """Load what is installed, what the configuration names, and ``extra`` objects by name.
 
-    def register(self, plugin: object, name: str, source: str = "code") -> None:
+        Look at `errors` afterwards.
+        """
+        for found in [*installed_plugins(), *named_plugins(self._config.load)]:
+            self._load_one(found)
+        for name, plugin in extra:
+            self._load_one(_at_hand(name, plugin))
+        for option in ("disable", "optional", "timeouts"):
+            for name in sorted(set(getattr(self._config, option)) - self._infos.keys()):
+                remedy = did_you_mean(name, self._infos, f"There are {', '.join(sorted(self._infos))}.")
+                error = PluginError(name, f"stands in [plugins] {option}, but there is no such plugin.", remedy)
+                self._errors.append(error)
+
+    def register(self, plugin: object, name: str) -> None:
         """Add a plugin that is at hand as an object, such as one made by a test.
 
         Raises: `PluginError`.
         """
-        self._load_one(_Found(name, source, lambda: plugin))
-        if self._infos[name].state is PluginState.FAILED:
-            raise PluginError(name, self._infos[name].reason, "")
+        before = len(self._errors)
+        self._load_one(_at_hand(name, plugin))
+        if len(self._errors) > before:
+            raise self._errors[-1]
 
-    def _load_one(self, found: _Found) -> None:
+    def _load_one(self, found: FoundPlugin) -> None:
         name = found.name
         info = PluginInfo(name=name, source=found.source, state=PluginState.ACTIVE)
+        if name in self._infos:
+            self._refuse_namesake(info)
+            return
         if name in self._config.disable:
             self._infos[name] = replace(info, state=PluginState.OFF, reason="disabled in [plugins]")
             return
         self._infos[name] = info
         try:
             plugin = found.load()
-            if isinstance(plugin, type):
-                plugin = plugin()  # each server has an instance of its own
             version = getattr(plugin, "FIRSTBOOT_API", None)
-            self._infos[name] = replace(info, api_version=version)
-            _check_version(name, version)
+            self._infos[name] = replace(info, api_version=version if type(version) is int else None)
+            check_version(name, plugin)
+            check_hooks(name, plugin, self._pluggy)
+            other = self._pluggy.get_name(plugin)
+            if other is not None:
+                raise PluginError(name, f"is loaded already, as {other!r}.", "Name it once.")
             self._pluggy.register(plugin, name=name)
-            self._check_hooks(name, plugin)
+            hooks = {caller.name for caller in self._pluggy.get_hookcallers(plugin) or ()}
+            self._infos[name] = replace(self._infos[name], hooks=tuple(sorted(hooks)))
+            self._remember_home(name, plugin)
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt):
-                raise
-            self._fail(name, _as_plugin_error(name, error))
+            self._fail(name, error)
+
+    def _refuse_namesake(self, info: PluginInfo) -> None:
+        first = self._infos[info.name]
+        if first.state is PluginState.OFF:
+            self._namesakes.append(replace(info, state=PluginState.OFF, reason=first.reason))
             return
-        hooks = tuple(sorted(caller.name for caller in self._pluggy.get_hookcallers(plugin) or ()))
-        self._infos[name] = replace(self._infos[name], hooks=hooks)
+        what = f"two plugins have this name: one from {first.source}, one from {info.source}."
+        self._namesakes.append(replace(info, state=PluginState.FAILED, reason=what))
+        self._errors.append(PluginError(info.name, what, "Rename one, or take one out."))
 
-    def _check_hooks(self, name: str, plugin: object) -> None:
-        known = [hook for hook in vars(hookspecs) if hook.startswith("firstboot_")]
-        for attribute in dir(plugin):
-            if not attribute.startswith("firstboot_"):
-                continue
-            marked = getattr(getattr(plugin, attribute, None), f"{PROJECT}_impl", None) is not None
-            if marked and attribute not in known:
-                near = difflib.get_close_matches(attribute, known, n=1)
-                remedy = f"Did you mean {near[0]}?" if near else "See the reference of hooks."
-                raise PluginError(name, f"implements the unknown hook {attribute}.", remedy)
-
-    def _fail(self, name: str, error: PluginError) -> None:
+    def _fail(self, name: str, error: BaseException) -> None:
+        """Keep an error of a plugin, and let go of the plugin."""
+        if isinstance(error, KeyboardInterrupt):  # the operator's, more likely than the plugin's
+            raise error
         if self._pluggy.has_plugin(name):
             self._pluggy.unregister(name=name)
-        self._infos[name] = replace(self._infos[name], state=PluginState.FAILED, reason=error.what, hooks=())
+        failure = as_plugin_error(name, error)
+        self._infos[name] = replace(self._infos[name], state=PluginState.FAILED, reason=failure.what, hooks=())
         if name not in self._config.optional:
-            self._errors.append(error)
+            self._errors.append(failure)
 
     # -- listing -----------------------------------------------------------------------------------
 
@@ -143,26 +142,45 @@ class PluginManager:
         return tuple(self._errors)
 
     def raise_errors(self) -> None:
-        """Raise what stops the start, if anything does.
+        """Raise what stops the start, if anything does, all in one text.
 
-        Raises: `PluginError` for one, `ExceptionGroup` never: all are joined in one text.
+        Raises: `StartRefused`.
         """
+        if len(self._errors) == 1:
+            raise self._errors[0]
         if self._errors:
-            first, *others = self._errors
-            if others:
-                first.args = ("\n".join(str(error) for error in self._errors),)
-            raise first
+            raise StartRefused("\n".join(str(error) for error in self._errors))
 
     def infos(self) -> list[PluginInfo]:
         """Return every plugin that was found, active or not, in the order of loading."""
         return [
-            replace(info, reason="failing: left alone for a while") if self._is_failing(info.name) else info
-            for info in self._infos.values()
+            replace(info, reason="failing: left alone for a while") if self._is_failing(info) else info
+            for info in [*self._infos.values(), *self._namesakes]
         ]
 
-    def _is_failing(self, name: str) -> bool:
-        runner = self._runners.get(name)
-        return runner is not None and runner.failing
+    def is_active(self, name: str) -> bool:
+        """Say whether a plugin is loaded and has not failed since."""
+        return name in self._infos and self._infos[name].state is PluginState.ACTIVE
+
+    def _is_failing(self, info: PluginInfo) -> bool:
+        runner = self._runners.get(info.name)
+        return info.state is PluginState.ACTIVE and runner is not None and runner.failing
+
+    # -- whose code --------------------------------------------------------------------------------
+
+    def owner_of(self, module: str) -> str | None:
+        """Return the plugin to whose module or package a module belongs; None if to no or several plugins."""
+        while module:
+            owners = self._homes.get(module, ())
+            if len(owners) == 1:
+                return next(iter(owners))
+            module = module.rpartition(".")[0]
+        return None
+
+    def _remember_home(self, name: str, plugin: object) -> None:
+        home = plugin.__name__ if isinstance(plugin, ModuleType) else type(plugin).__module__
+        for place in (home, home.rpartition(".")[0]):
+            self._homes.setdefault(place, set()).add(name)
 
     # -- calling -----------------------------------------------------------------------------------
 
@@ -170,7 +188,7 @@ class PluginManager:
         """Return what calls this plugin for requests."""
         if name not in self._runners:
             timeout = self._config.timeouts.get(name, self._config.timeout)
-            self._runners[name] = PluginRunner(name, timeout.total_seconds())
+            self._runners[name] = PluginRunner(name, timeout.total_seconds(), self._monotonic)
         return self._runners[name]
 
     def implementations(self, hook: str) -> list[tuple[PluginRunner, Callable[..., Any]]]:
@@ -179,124 +197,118 @@ class PluginManager:
         return [(self.runner(impl.plugin_name), impl.function) for impl in reversed(caller.get_hookimpls())]
 
     def offers(self, hook: str, **arguments: object) -> list[tuple[str, Any]]:
-        """Call an offering hook on every plugin; return (plugin name, answer) for each.
+        """Call an offering hook on every plugin; return the plugin's name and one thing that it offers, for each.
 
-        A plugin that fails is marked so; the start stops unless it is optional.
+        A plugin that fails at it offers nothing; the start stops unless it is optional.
         """
-        answers: list[tuple[str, Any]] = []
-        for impl in getattr(self._pluggy.hook, hook).get_hookimpls():
-            try:
-                answers.append((impl.plugin_name, impl.function(*[arguments[name] for name in impl.argnames])))
-            except Exception as error:
-                self._fail(impl.plugin_name, _as_plugin_error(impl.plugin_name, error))
-        return answers
+        return [(plugin, item) for plugin, items in self._ask(hook, _items, arguments) for item in items]
 
     def collect(self, hook: str, key: str, **arguments: object) -> dict[str, tuple[str, Any]]:
-        """Gather the objects that an offering hook returns, keyed by their attribute ``key``.
+        """Gather the objects that an offering hook returns, by their attribute ``key``: a name, or several.
 
-        Returns: for each key the plugin's name and the object.
-        Raises: `PluginError` when two plugins offer one key.
+        A plugin that offers nonsense, or a name that is taken, has failed; see `offers`.
+        Returns: for each name the plugin's name and the object.
         """
-        gathered: dict[str, tuple[str, Any]] = {}
-        for plugin, offered in self.offers(hook, **arguments):
-            for item in _iterate(plugin, hook, offered):
-                name = getattr(item, key, None)
-                if not isinstance(name, str) or not name:
-                    raise PluginError(
-                        plugin, f"{hook} offered {type(item).__name__} without a {key}.", "Give it one."
-                    )
-                _offer(gathered, name, plugin, item, hook)
-        return gathered
+
+        def named(hook: str, offered: Any) -> list[tuple[str, Any]]:
+            return [(name, item) for item in _items(hook, offered) for name in _names(hook, key, item)]
+
+        return self._gather(hook, named, arguments)
 
     def collect_mapping(self, hook: str) -> dict[str, tuple[str, Any]]:
-        """Gather what an offering hook returns as mappings.
-
-        Raises: `PluginError` when two plugins offer one key.
-        """
-        gathered: dict[str, tuple[str, Any]] = {}
-        for plugin, offered in self.offers(hook):
-            if not isinstance(offered, Mapping):
-                raise PluginError(plugin, f"{hook} returned {type(offered).__name__}.", "Return a mapping.")
-            for name, item in offered.items():
-                _offer(gathered, str(name), plugin, item, hook)
-        return gathered
+        """Gather what an offering hook returns as mappings, as `collect` does."""
+        return self._gather(hook, _pairs, {})
 
     def config_sections(self) -> dict[str, type]:
-        """Return all sections that the configuration may have, the core's included.
+        """Return all sections that the configuration may have, the core's included."""
 
-        Raises: `PluginError` when a plugin offers one that exists.
-        """
-        offered = self.collect_mapping("firstboot_config_sections")
-        for name, (plugin, _) in offered.items():
-            if name in CORE_SECTIONS:
-                raise PluginError(plugin, f"offers the section [{name}], which is Firstboot's own.", "Rename it.")
+        def sections(hook: str, offered: Any) -> list[tuple[str, Any]]:
+            pairs = _pairs(hook, offered)
+            for name, section in pairs:
+                if name in CORE_SECTIONS:
+                    raise _Unfit(f"offers the section [{name}], which is Firstboot's own.", "Rename it.")
+                problem = section_problem(section)
+                if problem:
+                    raise _Unfit(
+                        f"offers a section [{name}] that cannot be read: {problem}.", "Make it a dataclass."
+                    )
+            return pairs
+
+        offered = self._gather("firstboot_config_sections", sections, {})
         return {**CORE_SECTIONS, **{name: section for name, (_, section) in offered.items()}}
 
+    def sections_left_over(self) -> set[str]:
+        """Return the sections of plugins that are off or have failed: they bear the plugin's name."""
+        idle = {info.name for info in self._infos.values() if info.state is not PluginState.ACTIVE}
+        return idle | {name.replace("-", "_") for name in idle}
 
-def _offer(gathered: dict[str, tuple[str, Any]], name: str, plugin: str, item: Any, hook: str) -> None:
-    if name in gathered:
-        what = hook.removeprefix(f"{PROJECT}_").replace("_", " ")
-        raise PluginError(
-            plugin,
-            f"offers {name!r} ({what}), which plugin {gathered[name][0]!r} offers already.",
-            "Rename it, or put one of the two into [plugins] disable.",
-        )
-    gathered[name] = (plugin, item)
+    def _gather(
+        self, hook: str, read: Callable[[str, Any], list[tuple[str, Any]]], arguments: Mapping[str, object]
+    ) -> dict[str, tuple[str, Any]]:
+        gathered: dict[str, tuple[str, Any]] = {}
+        for plugin, pairs in self._ask(hook, read, arguments):
+            offered: dict[str, tuple[str, Any]] = {}
+            for name, item in pairs:
+                taken_by = plugin if name in offered else gathered.get(name, ("",))[0]
+                if taken_by:
+                    what = f"offers {name!r} ({_of(hook)}), which plugin {taken_by!r} offers already."
+                    remedy = "Rename it, or put one of the two into [plugins] disable."
+                    self._fail(plugin, PluginError(plugin, what, remedy))
+                    break
+                offered[name] = (plugin, item)
+            else:
+                gathered |= offered
+        return gathered
 
-
-def _iterate(plugin: str, hook: str, offered: Any) -> Iterable[Any]:
-    try:
-        return list(offered)
-    except TypeError:
-        raise PluginError(plugin, f"{hook} returned {type(offered).__name__}.", "Return an iterable.") from None
-
-
-def _installed() -> Iterable[_Found]:
-    found = [
-        _Found(
-            entry.name,
-            f"{entry.dist.name} {entry.dist.version}" if entry.dist else "unknown distribution",
-            entry.load,
-            entry.dist is not None and entry.dist.name == BUILT_IN,
-        )
-        for entry in importlib.metadata.entry_points(group=PROJECT)
-    ]
-    return sorted(found, key=lambda plugin: (not plugin.built_in, plugin.name))
-
-
-def _named(paths: Iterable[str]) -> Iterable[_Found]:
-    for path in paths:
-        yield _Found(path, "configuration", lambda path=path: _import(path))  # type: ignore[misc]
-
-
-def _import(path: str) -> object:
-    module, _, attribute = path.partition(":")
-    found: object = importlib.import_module(module)
-    for part in filter(None, attribute.split(".")):
-        found = getattr(found, part)
-    return found
+    def _ask(
+        self, hook: str, read: Callable[[str, Any], list[Any]], arguments: Mapping[str, object]
+    ) -> Iterable[tuple[str, list[Any]]]:
+        """Yield plugin name and what ``read`` makes of its answer; whatever fails is contained."""
+        for impl in getattr(self._pluggy.hook, hook).get_hookimpls():
+            try:
+                answer = read(hook, impl.function(*[arguments[name] for name in impl.argnames]))
+            except _Unfit as unfit:
+                self._fail(impl.plugin_name, PluginError(impl.plugin_name, *unfit.args))
+            except BaseException as error:
+                self._fail(impl.plugin_name, error)
+            else:
+                yield impl.plugin_name, answer
 
 
-def _check_version(name: str, version: object) -> None:
-    if version is None:
-        raise PluginError(
-            name, "does not say which plugin API it speaks.", f"Set FIRSTBOOT_API = {API_VERSION} in it."
-        )
-    if version != API_VERSION:
-        raise PluginError(
-            name,
-            f"speaks plugin API {version}, this server speaks {API_VERSION}.",
-            "Install a release of the plugin that fits this server.",
-        )
+class _Unfit(Exception):
+    """What is wrong with an offer, and the remedy."""
 
 
-def _as_plugin_error(name: str, error: BaseException) -> PluginError:
-    if isinstance(error, PluginError):
-        return error
-    if isinstance(error, FirstbootError):
-        return PluginError(name, str(error), "")
-    if isinstance(error, ModuleNotFoundError):
-        return PluginError(name, f"{error.name} is not installed.", "Install it, or disable the plugin.")
-    if isinstance(error, pluggy.PluginValidationError):
-        return PluginError(name, f"{error}.", "See the reference of hooks for the arguments.")
-    return PluginError(name, f"failed with {type(error).__name__}: {error}.", "Mend or disable it.")
+def _at_hand(name: str, plugin: object) -> FoundPlugin:
+    return FoundPlugin(name, "code", lambda: plugin)
+
+
+def _of(hook: str) -> str:
+    return hook.removeprefix(f"{PROJECT}_").replace("_", " ")
+
+
+def _items(hook: str, offered: Any) -> list[Any]:
+    if not isinstance(offered, Iterable):
+        raise _Unfit(f"returned {type(offered).__name__} from {hook}.", "Return an iterable.")
+    items = list(islice(offered, MAX_OFFERS + 1))
+    if len(items) > MAX_OFFERS:
+        raise _Unfit(f"offers more than {MAX_OFFERS} {_of(hook)}.", "Offer fewer.")
+    return items
+
+
+def _names(hook: str, key: str, item: Any) -> list[str]:
+    names = getattr(item, key, None)
+    names = [names] if isinstance(names, str) else list(names) if isinstance(names, Iterable) else []
+    if not names or not all(isinstance(name, str) and name for name in names):
+        raise _Unfit(f"offers {type(item).__name__} without a {key} ({_of(hook)}).", f"Give it a {key}.")
+    return names
+
+
+def _pairs(hook: str, offered: Any) -> list[tuple[str, Any]]:
+    if not isinstance(offered, Mapping):
+        raise _Unfit(f"returned {type(offered).__name__} from {hook}.", "Return a mapping.")
+    pairs = [(name, offered[name]) for name in offered]
+    for name, _ in pairs:
+        if not isinstance(name, str) or not name:
+            raise _Unfit(f"returned a mapping with the key {type(name).__name__} from {hook}.", "Use names.")
+    return pairs

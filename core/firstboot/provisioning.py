@@ -102,6 +102,7 @@ class Provisioning:
         self._reprovisioning = Reprovisioning(storage, keyring, clock, self._renew)
         self._limits = Limits(clock)
         self._in_flight = 0
+        self._finishing = False
         self._idle: asyncio.Event | None = None
 
     @property
@@ -125,6 +126,8 @@ class Provisioning:
         """
         self._in_flight += 1
         try:
+            if self._finishing:
+                raise Unavailable("The server stops.")
             if self._in_flight > self._config.max_in_flight:
                 raise Unavailable("Too many provisioning requests are under way.")
             return await self._provision(request)
@@ -144,8 +147,10 @@ class Provisioning:
         """Notice a change of profiles at once, for whoever has made one in this process."""
         await self._profiles.reload()
 
-    async def idle(self) -> None:
-        """Wait until no request is under way."""
+    async def finish(self) -> None:
+        """Take no more requests, and wait until none is under way."""
+        # Peers that are connected may ask without end; what is begun after this would be cut off.
+        self._finishing = True
         if self._in_flight:
             self._idle = asyncio.Event()
             await self._idle.wait()

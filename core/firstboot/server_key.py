@@ -114,9 +114,7 @@ def _read_keys(config: ServerConfig) -> list[bytes]:
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:
-        raise StorageRefused(
-            f"The server key {file} cannot be read ({type(error).__name__}). {_REMEDY}"
-        ) from None
+        raise StorageRefused(f"The server key {file} cannot be read ({type(error).__name__}). {_REMEDY}") from None
     if any(len(key) != KEY_SIZE_BYTES for key in keys) or not keys:
         raise StorageRefused(f"The server key {file} is not {KEY_SIZE_BYTES * 2} hexadecimal digits. {_REMEDY}")
     if file.stat().st_mode & 0o077:

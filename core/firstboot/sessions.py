@@ -34,6 +34,7 @@ class Sessions:
     def __init__(self) -> None:
         self._sessions: dict[int, LiveSession] = {}
         self._ended_at: dict[int, float] = {}
+        """In the order of the moments."""
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -44,7 +45,8 @@ class Sessions:
         ``judged_at``: monotonic time at which its credentials were looked up. Returns False, and registers
         nothing, when the device's sessions were ended since: those credentials may be void.
         """
-        if self._ended_at.get(device_id, 0.0) >= judged_at:
+        ended_at = self._ended_at.get(device_id)
+        if ended_at is not None and ended_at >= judged_at:
             return False
         former = self._sessions.pop(device_id, None)
         self._sessions[device_id] = session
@@ -62,12 +64,20 @@ class Sessions:
     def end(self, device_id: int, why: SessionEnd) -> bool:
         """Close the device's session, also one that is just being opened; say whether there was one."""
         now = time.monotonic()
-        self._ended_at = {id_: at for id_, at in self._ended_at.items() if now - at < _REMEMBER_S}
+        self._ended_at.pop(device_id, None)
         self._ended_at[device_id] = now
+        self._forget(now)
         session = self._sessions.pop(device_id, None)
         if session is not None:
             session.end(why)
         return session is not None
+
+    def _forget(self, now: float) -> None:
+        while self._ended_at:
+            oldest = next(iter(self._ended_at))
+            if now - self._ended_at[oldest] < _REMEMBER_S:
+                return
+            del self._ended_at[oldest]
 
     def end_all(self, why: SessionEnd) -> None:
         """Close every session."""

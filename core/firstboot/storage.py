@@ -19,6 +19,8 @@ from firstboot.model import Attribute, Device, DeviceProfile, Tenant
 AuditChain: TypeAlias = Callable[[bytes, bytes], bytes]
 """Gives a row's link from the link before it (``b""`` for the first) and the row's canonical bytes."""
 
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True).encode
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
@@ -47,7 +49,7 @@ class AuditEntry:
             self.device_id.hex if self.device_id else None,
             self.actor, self.address, self.transport, self.dialect, self.detail,
         )  # fmt: skip
-        return json.dumps(row, separators=(",", ":"), ensure_ascii=True).encode()
+        return _encode(row).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,8 @@ class When(enum.Enum):
 class HandOut:
     """Record that a device that exists was given the credentials that it has.
 
-    Sets its `PROVISION_STATE`, adds ``attributes``, ends a re-opening, forgets a confirmed delivery. Outcomes: DONE, STALE, DEVICE_GONE.
+    Sets its `PROVISION_STATE`, adds ``attributes``, ends a re-opening, forgets a confirmed delivery.
+    Outcomes: DONE, STALE, DEVICE_GONE.
     """
 
     device_id: int

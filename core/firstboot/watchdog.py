@@ -7,23 +7,33 @@ import logging
 import sys
 import threading
 import time
-import traceback
+from collections.abc import Callable, Iterator
+from itertools import islice
+from types import FrameType
 
 logger = logging.getLogger(__name__)
 
 BEAT_S = 0.2
 BLOCKED_S = 0.7
+"""With `BEAT_S` below a second: so long the loop may be blocked before it is told."""
+PLACES = 5
+"""Places of the stack that are told, the innermost first."""
 
 
 class Watchdog:
-    """A thread that expects a beat from the event loop, and logs its stack when none comes."""
+    """A thread that expects a beat from the event loop, and logs its stack when none comes.
 
-    def __init__(self) -> None:
+    ``owner_of`` tells the plugin to which a module belongs.
+    """
+
+    def __init__(self, owner_of: Callable[[str], str | None]) -> None:
+        self._owner_of = owner_of
         self._beat_at = time.monotonic()
         self._stopped = threading.Event()
 
     async def watch(self) -> None:
         """Beat until cancelled, while a thread listens."""
+        self._beat_at = time.monotonic()
         loop_thread = threading.get_ident()
         threading.Thread(target=self._listen, args=(loop_thread,), name="watchdog", daemon=True).start()
         try:
@@ -40,7 +50,21 @@ class Watchdog:
             if time.monotonic() - beat_at < BLOCKED_S or beat_at == reported_beat:
                 continue
             reported_beat = beat_at
-            frame = sys._current_frames().get(loop_thread)
-            stack = traceback.extract_stack(frame)[-6:] if frame is not None else []
-            places = " < ".join(f"{entry.filename}:{entry.lineno} {entry.name}" for entry in reversed(stack))
-            logger.error("the event loop is blocked", extra={"stack": places[-1000:]})
+            self._report(sys._current_frames().get(loop_thread))
+
+    def _report(self, innermost: FrameType | None) -> None:
+        owners = (self._owner_of(frame.f_globals.get("__name__", "")) for frame in _outwards(innermost))
+        places = (
+            f"{frame.f_globals.get('__name__', '?')}:{frame.f_lineno} {frame.f_code.co_name}"
+            for frame in islice(_outwards(innermost), PLACES)
+        )
+        logger.error(
+            "the event loop is blocked",
+            extra={"plugin": next(filter(None, owners), None), "stack": " < ".join(places)},
+        )
+
+
+def _outwards(frame: FrameType | None) -> Iterator[FrameType]:
+    while frame is not None:
+        yield frame
+        frame = frame.f_back

@@ -14,6 +14,7 @@ from firstboot.model import Credentials, WantedCredentials
 from firstboot.testing import CredentialGeneratorConformance
 from firstboot_plugins.credentials import access_token, mqtt_basic, x509_certificate
 from firstboot_plugins.credentials.access_token import AccessTokens
+from firstboot_plugins.credentials.lookup_ids import mqtt_basic_id
 from firstboot_plugins.credentials.mqtt_basic import MqttBasic
 from firstboot_plugins.credentials.x509_certificate import X509Certificates
 
@@ -108,18 +109,28 @@ class TestMqttBasic(CredentialGeneratorConformance):
         # MQTT 3.1 (and 3.1.1, MQTT-3.1.3-5): the client ids that every server takes.
         assert all(1 <= len(each["clientId"]) <= 23 for each in parts)
 
-    async def test_renewing_changes_the_password_alone(self, generator: MqttBasic) -> None:
+    async def test_pv_6_renewing_keeps_the_client_id_and_draws_another_login(self, generator: MqttBasic) -> None:
         before = generator.issue(
             WantedCredentials(type="MQTT_BASIC", client_id="c1", username="u1", password="p1")
         )
 
         after = generator.renew(before)
 
-        assert after.id == before.id
+        # The old login stays valid for a while beside the new one, so they are looked up by different ids.
+        assert after.id != before.id
         told = generator.reveal(after)
-        assert (told["clientId"], told["userName"]) == ("c1", "u1")
+        assert told["clientId"] == "c1"
+        assert told["userName"] not in ("u1", "", None)
         assert told["password"] != "p1"
         assert len(told["password"]) >= 22
+
+    async def test_what_is_renewed_is_found_by_what_the_device_is_told(self, generator: MqttBasic) -> None:
+        before = generator.issue(WantedCredentials(type="MQTT_BASIC", client_id="c1", username="u1"))
+
+        after = generator.renew(before)
+
+        told = generator.reveal(after)
+        assert after.id == mqtt_basic_id("c1", told["userName"])
 
     async def test_a_client_id_alone_cannot_be_renewed(self, generator: MqttBasic) -> None:
         credentials = generator.issue(WantedCredentials(type="MQTT_BASIC", client_id="c1"))

@@ -208,7 +208,6 @@ async def test_those_in_a_cancelled_batch_are_cancelled() -> None:
     assert future.cancelled()
 
 
-@pytest.mark.xfail(strict=True, reason="those in the batch, or behind it, wait for ever")
 @pytest.mark.parametrize("results", [[], [1], [1, 2, 3]])
 async def test_a_wrong_number_of_results_leaves_nobody_waiting(results: list[int]) -> None:
     async def run(items: Sequence[int]) -> Sequence[int]:

@@ -73,7 +73,11 @@ def main() -> None:
         sys.exit(EXIT_INTERRUPTED)
     except OSError as error:
         _close_output()
-        _say(FirstbootError(f"{error.strerror or type(error).__name__}{f': {error.filename}' if error.filename else ''}"))
+        _say(
+            FirstbootError(
+                f"{error.strerror or type(error).__name__}{f': {error.filename}' if error.filename else ''}"
+            )
+        )
         sys.exit(EXIT_FAILED)
     except Exception as error:
         _say(FirstbootError(f"This should not happen, please report it: {where(error)}"))
@@ -86,7 +90,7 @@ def _check_arguments() -> None:
         try:
             argument.encode()
         except UnicodeEncodeError:
-            _say(FirstbootError(f"The argument {ascii(argument)} is not text in UTF-8."))
+            _say(FirstbootError(f"The argument {argument!a} is not text in UTF-8."))
             sys.exit(EXIT_USAGE)
 
 

@@ -154,7 +154,7 @@ def update(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Change settings of a profile; what is not named stays as it is."""
+    """Change settings of a profile. What is not named stays as it is."""
 
     async def work(core: Core) -> None:
         profile = await _find(core, tenant, name)

@@ -89,11 +89,14 @@ class PluginConformance(NoLeaks):
     ) -> None:
         offered = manager.collect(hook, key, config=config)
 
-        assert not manager.errors
+        assert not manager.errors, [str(error) for error in manager.errors]
         assert all(offered)
 
     def test_its_sections_are_frozen_dataclasses(self, manager: PluginManager) -> None:
-        for name, section in manager.config_sections().items():
+        sections = manager.config_sections()
+
+        assert not manager.errors, [str(error) for error in manager.errors]
+        for name, section in sections.items():
             parameters = getattr(section, "__dataclass_params__", None)
             assert parameters is not None, f"[{name}] is read into a dataclass"
             assert parameters.frozen, f"[{name}] may not change while the server runs"

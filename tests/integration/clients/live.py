@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -50,10 +51,21 @@ class LiveServer:
         fields = {"provisionDeviceKey": self.key, "provisionDeviceSecret": self.secret, **more}
         return fields if name is None else {"deviceName": name, **fields}
 
+    def post(self, request: Mapping[str, Any], status: int = 200) -> dict[str, Any]:
+        """Send a provisioning request over HTTP; return the answer, which must have this status."""
+        try:
+            with urllib.request.urlopen(self.url, json.dumps(request).encode(), WAIT_S) as response:
+                got, text = response.status, response.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                got, text = error.code, error.read()
+        assert got == status, text
+        answer: dict[str, Any] = json.loads(text)
+        return answer
+
     def provision(self, name: str, **more: Any) -> Any:
         """Provision a device that is not what the test is about; return its credentials."""
-        with urllib.request.urlopen(self.url, json.dumps(self.request(name, **more)).encode(), WAIT_S) as response:
-            answer = json.load(response)
+        answer = self.post(self.request(name, **more))
         assert answer["status"] == "SUCCESS", answer
         return answer["credentialsValue"]
 
@@ -106,23 +118,23 @@ def run_program(
     program: Path,
     *arguments: str,
     python_path: Path | None = None,
-    job: Mapping[str, Any] | None = None,
+    typed: str = "",
     cwd: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a Python program to its end; ``job`` goes to its standard input as JSON."""
+    """Run a Python program to its end; ``typed`` is its standard input."""
     env = dict(os.environ)
     if python_path is not None:
         env["PYTHONPATH"] = os.pathsep.join([str(python_path), *filter(None, [env.get("PYTHONPATH")])])
     return subprocess.run(
         [sys.executable, str(program), *arguments],
-        input="" if job is None else json.dumps(job),
+        input=typed,
         env=env, cwd=cwd, capture_output=True, text=True, timeout=WAIT_S, check=False,
     )  # fmt: skip
 
 
 def outcome_of(program: str, python_path: Path, **job: Any) -> dict[str, Any]:
     """Run one of the client programs beside this module, and return what it reports of its client."""
-    done = run_program(PROGRAMS / program, python_path=python_path, job=job)
+    done = run_program(PROGRAMS / program, python_path=python_path, typed=json.dumps(job))
     if done.returncode:
         pytest.fail(f"{program} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}", pytrace=False)
     outcome: dict[str, Any] = json.loads(done.stdout)

@@ -6,12 +6,15 @@ import asyncio
 import gc
 import json
 import logging
+import socket
+import struct
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
 from tests.harness import REQUEST_TOPIC, WAIT_S, MqttPeer, Profile, TestServer
 
+from firstboot.devices import DeviceDraft
 from firstboot.hookspecs import hookimpl
 from firstboot.logins import Match
 from firstboot.model import Credentials, Origin
@@ -62,7 +65,7 @@ def insides(server: TestServer, door: Door) -> tuple[int, ...]:
 async def until(condition: Callable[[], bool]) -> None:
     """Give the server turns until the condition holds."""
     async with asyncio.timeout(WAIT_S):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 -- the server has no event for its own insides
             await asyncio.sleep(0)
 
 
@@ -75,7 +78,7 @@ async def emptied(server: TestServer, door: Door) -> None:
 
 
 async def rest(peer: MqttPeer) -> bytes:
-    """Return every byte that the server sends before it closes."""
+    """Return every byte that the server sends before it closes, and close as well."""
     received = bytearray()
     async with asyncio.timeout(WAIT_S):
         try:
@@ -83,14 +86,12 @@ async def rest(peer: MqttPeer) -> bytes:
                 received += chunk
         except ConnectionResetError:
             pass
+    await peer.close()
     return bytes(received)
 
 
 def reset(peer: MqttPeer) -> None:
     """Drop the connection with an RST."""
-    import socket
-    import struct
-
     sock = peer.writer.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     peer.writer.transport.abort()
@@ -127,9 +128,9 @@ async def basic_device(
 
 
 async def _create(server: TestServer, profile: Profile, name: str, credentials: Credentials) -> None:
-    from firstboot.devices import DeviceDraft
-
-    await server.core.devices.create(profile.profile, DeviceDraft(name=name, credentials=credentials), actor="test")
+    await server.core.devices.create(
+        profile.profile, DeviceDraft(name=name, credentials=credentials), actor="test"
+    )
 
 
 class Topics:

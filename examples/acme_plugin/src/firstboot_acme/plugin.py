@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 
 class AcmePlugin:
-    """A class and not a module, because deciding and observing need the settings: each server makes its own."""
+    """An object and not a module, because it keeps the settings for the hooks that are told none.
+
+    One process runs one server. A test that runs several gives each an `AcmePlugin` of its own.
+    """
 
     FIRSTBOOT_API = 1
 
@@ -84,3 +87,7 @@ class AcmePlugin:
         at = datetime.fromtimestamp(event.at_ms / 1000, UTC).isoformat(timespec="seconds")
         with self._acme.log_file.open("a", encoding="utf-8") as log:
             log.write(f"{at} {event.device_name} {event.how} {event.credentials_type} {event.origin.transport}\n")
+
+
+plugin = AcmePlugin()
+"""What the entry point leads to."""

@@ -44,6 +44,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        # The access log shows paths and queries, which may hold secrets (threat HT-6), also when switched off.
+        self.access_log = False
         # uvicorn's own setting knows whole seconds only.
         self.timeout_keep_alive = self.config_http.keep_alive.total_seconds()  # type: ignore[assignment]
         self.source = ""
@@ -139,11 +141,12 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         if len(self.pipeline) >= MAX_PIPELINED:
             raise _BadFraming
-        # HTTP/1.0 has no chunks: another server would take them for the next request.
-        if self.parser.get_http_version() != "1.1" and any(
-            name == b"transfer-encoding" for name, _ in self.headers
-        ):
-            raise _BadFraming
+        version = self.parser.get_http_version()
+        if version != "1.1":
+            # HTTP/0.9 has no headers, HTTP/1.0 no chunks: another server would take them for the next request.
+            chunked = any(name == b"transfer-encoding" for name, _ in self.headers)
+            if version != "1.0" or chunked:
+                raise _BadFraming
         self._in_headers = False
         self._framing_bytes = 0
         self._set_deadline(self.config_http.body_timeout.total_seconds())

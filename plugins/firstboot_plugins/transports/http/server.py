@@ -109,22 +109,21 @@ def _routes(services: Services) -> list[BaseRoute]:
     routes: list[BaseRoute] = []
     taken: dict[tuple[str, str], str] = {}
     offers = services.plugins.offers("firstboot_http_routes", config=services.config, services=services)
-    for plugin, offered in offers:
-        for route in offered:
-            if not isinstance(route, BaseRoute):
-                raise PluginError(
-                    plugin, f"offers {type(route).__name__} as an HTTP route.", "Offer Starlette routes."
-                )
-            if isinstance(route, Route):
-                for method in route.methods or ():
-                    other = taken.setdefault((route.path, method), plugin)
-                    if other != plugin:
-                        raise PluginError(
-                            plugin,
-                            f"offers {method} {route.path}, which {other!r} offers too.",
-                            "Disable one of them.",
-                        )
-            routes.append(route)
+    for plugin, route in offers:
+        if not isinstance(route, BaseRoute):
+            raise PluginError(
+                plugin, f"offers {type(route).__name__} as an HTTP route.", "Offer Starlette routes."
+            )
+        if isinstance(route, Route):
+            for method in route.methods or ():
+                other = taken.setdefault((route.path, method), plugin)
+                if other != plugin:
+                    raise PluginError(
+                        plugin,
+                        f"offers {method} {route.path}, which {other!r} offers too.",
+                        "Disable one of them.",
+                    )
+        routes.append(route)
     return routes
 
 

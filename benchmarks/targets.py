@@ -1,0 +1,73 @@
+"""The rows of the target table: what is measured against what, and how much is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """One row. ``reach`` must be met, ``aim`` is where we want to be."""
+
+    what: str
+    reference: str
+    """``-`` for a value that stands by itself."""
+    reach: float
+    aim: float
+    unit: str = ""
+    """Of the value; empty for a ratio."""
+    more_is_better: bool = True
+
+    def judge(self, value: float) -> str:
+        """Return ``aim``, ``reach`` or ``missed``."""
+        sign = 1 if self.more_is_better else -1
+        if sign * value >= sign * self.aim:
+            return "aim"
+        return "reach" if sign * value >= sign * self.reach else "missed"
+
+
+_CYCLE = "mosquitto's bare cycle"
+_SAME_IDLE = "the same with no idle session"
+_EMPTY = "the same with an empty database"
+
+TARGETS: Mapping[str, Target] = {
+    "mqtt-sqlite": Target(what="MQTT provisioning, SQLite", reference=_CYCLE, reach=0.25, aim=0.37),
+    "mqtt-p99": Target(
+        what="MQTT provisioning, SQLite: 99 % of the cycles take at most",
+        reference="clients / rate",
+        reach=4,
+        aim=2,
+        more_is_better=False,
+    ),
+    "mqtt-postgres": Target(what="MQTT provisioning, PostgreSQL", reference=_CYCLE, reach=0.20, aim=0.35),
+    "http-keep-alive": Target(
+        what="HTTP provisioning, kept connections", reference="Starlette JSON echo", reach=0.40, aim=0.50
+    ),
+    "http-new-connection": Target(
+        what="HTTP provisioning, a new connection each",
+        reference="Starlette JSON echo, a new connection each",
+        reach=0.45,
+        aim=0.58,
+    ),
+    "connect": Target(what="device connect", reference="mosquitto's connect", reach=0.20, aim=0.40),
+    "devices-100k": Target(
+        what="MQTT provisioning, 100,000 devices in the database", reference=_EMPTY, reach=0.9, aim=0.95
+    ),
+    "devices-1m": Target(
+        what="MQTT provisioning, 1,000,000 devices in the database", reference=_EMPTY, reach=0.8, aim=0.9
+    ),
+    "idle-provision": Target(
+        what="MQTT provisioning beside idle sessions", reference=_SAME_IDLE, reach=0.9, aim=1.0
+    ),
+    "idle-connect": Target(what="device connect beside idle sessions", reference=_SAME_IDLE, reach=0.9, aim=1.0),
+    "session-memory": Target(
+        what="memory of an idle session", reference="-", reach=6, aim=3, unit="KiB", more_is_better=False
+    ),
+    "process-memory": Target(
+        what="memory of the idle process", reference="-", reach=70, aim=60, unit="MiB", more_is_better=False
+    ),
+    "start": Target(
+        what="from start to listening", reference="-", reach=1.0, aim=0.5, unit="s", more_is_better=False
+    ),
+}

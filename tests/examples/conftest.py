@@ -1,0 +1,20 @@
+"""One server for all device examples, and the paho-mqtt that they ask for."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.integration.clients.live import LiveServer, live_server, private_package
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """Run one server for all examples; each test names its devices after itself."""
+    with live_server(tmp_path_factory.mktemp("live")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def paho_mqtt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of an unmixed paho-mqtt."""
+    return private_package(tmp_path_factory.getbasetemp(), "paho-mqtt")
