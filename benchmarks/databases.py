@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from benchmarks.scripts import token
 from firstboot.clock import Clock, new_public_id
 from firstboot.config import ConfigSource
 from firstboot.core import Core, lay_foundation, open_core
@@ -25,8 +26,6 @@ from firstboot.model import (
     Scope,
 )
 from firstboot.storage import AuditEntry, CreateDevice, Outcome
-
-from benchmarks.scripts import token
 
 _BATCH = 4096
 _STATE = (Attribute(Scope.SERVER, PROVISION_STATE, PROVISIONED),)

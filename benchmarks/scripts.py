@@ -105,8 +105,9 @@ def log_in(index: int) -> bytes:
 def _post(connection: bytes, path: bytes) -> Callable[[Load], Requests]:
     def requests(load: Load) -> Requests:
         body = provisioning_request(load)
-        head = b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n"
-        start = head % (path, connection, len(body(0)))  # all bodies have the same length
+        line = b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" % path
+        # All bodies have the same length.
+        start = b"%s%sContent-Length: %d\r\n\r\n" % (line, connection, len(body(0)))
         return lambda number: (start + body(number),)
 
     return requests

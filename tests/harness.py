@@ -133,14 +133,19 @@ async def running(
     *,
     database: str | None = None,
     plugins: Mapping[str, object] | None = None,
+    plugin_settings: Mapping[str, Any] | None = None,
     clock: Clock | None = None,
     **sections: Mapping[str, Any],
 ) -> AsyncIterator[TestServer]:
-    """Run a server in this process on free ports. ``sections`` are settings, such as ``mqtt={"burst": 5}``."""
+    """Run a server in this process on free ports. ``sections`` are settings, such as ``mqtt={"burst": 5}``.
+
+    ``plugins`` are objects, ``plugin_settings`` the section ``[plugins]``.
+    """
     settings: dict[str, dict[str, Any]] = {
         "server": {"data_dir": tmp_path / "data"},
         "mqtt": {"bind": "127.0.0.1:0"},
         "http": {"bind": "127.0.0.1:0"},
+        "plugins": dict(plugin_settings or {}),
     }
     if database is not None:
         settings["storage"] = {"url": database}

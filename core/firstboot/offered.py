@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from firstboot.calls import PluginFailed, PluginRunner
 from firstboot.errors import ProvisioningRefused
+from firstboot.model import Credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,32 @@ class Offered:
             return await self.runner.ask(start)
         except PluginFailed as failure:
             raise ProvisioningRefused(str(failure), code="plugin-error") from failure
+
+    def ask_at_once(self, start: Callable[[], Any]) -> Any:
+        """Call a plain function of the object.
+
+        Raises: `ProvisioningRefused` (``plugin-error``).
+        """
+        try:
+            return start()
+        except BaseException as error:
+            raise self.unusable(f"raised {type(error).__name__}") from error
+
+    def usable_credentials(self, type_: str, issued: object) -> Credentials:
+        """Return what a generator has issued if it can be stored, and told to the device, as it is.
+
+        Raises: `ProvisioningRefused` (``plugin-error``).
+        """
+        if not isinstance(issued, Credentials) or issued.type != type_:
+            raise self.unusable(f"issued something that is not credentials of type {type_}")
+        if not isinstance(issued.id, str) or not issued.id or not isinstance(issued.value, str | None):
+            raise self.unusable("issued credentials without a text as their id, or with no text as their value")
+        told = self.ask_at_once(lambda: self.object.reveal(issued))
+        try:
+            json.dumps(told)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise self.unusable("issued credentials that cannot be told in JSON") from error
+        return issued
 
     def unusable(self, what: str) -> ProvisioningRefused:
         """Count an answer that cannot be used as the plugin's failure, and return the refusal to raise."""

@@ -111,12 +111,15 @@ class Provisioning:
         return self._generators
 
     def reveal(self, credentials: Credentials) -> Any:
-        """Return what a device is told of its credentials: JSON text or object."""
+        """Return what a device is told of its credentials: JSON text or object.
+
+        Raises: `ProvisioningRefused` (``plugin-error``).
+        """
         offered = self._generators.get(credentials.type)
         if offered is None:  # handed out, but their plugin is not loaded any more
             return credentials.value
         generator: CredentialGenerator = offered.object
-        return generator.reveal(credentials)
+        return offered.ask_at_once(lambda: generator.reveal(credentials))
 
     async def provision(self, request: ProvisioningRequest) -> Provisioned:
         """Decide on a request; what is returned is on disk.
@@ -286,7 +289,7 @@ class Provisioning:
                 f"No plugin makes credentials of type {wanted.type!r}.", code="bad-credentials-request"
             )
         generator: CredentialGenerator = offered.object
-        return _usable(offered, await offered.ask(lambda: generator.issue(wanted)))
+        return offered.usable_credentials(wanted.type, await offered.ask(lambda: generator.issue(wanted)))
 
     async def _renew(self, current: Credentials) -> Credentials:
         offered = self._generators.get(current.type)
@@ -295,7 +298,7 @@ class Provisioning:
                 f"No plugin makes credentials of type {current.type!r}.", code="cannot-rotate"
             )
         generator: CredentialGenerator = offered.object
-        return _usable(offered, await offered.ask(lambda: generator.renew(current)))
+        return offered.usable_credentials(current.type, await offered.ask(lambda: generator.renew(current)))
 
     # -- devices that exist ------------------------------------------------------------------------
 
@@ -307,6 +310,7 @@ class Provisioning:
             )
             attributes = (await self._deciders.ask(request, proposal)).attributes
         credentials = await self._reprovisioning.current(device)
+        self.reveal(credentials)  # what cannot be told must not count as handed out
         write = HandOut(
             device_id=device.id,
             when=When.NOT_PROVISIONED,
@@ -391,8 +395,3 @@ def _refusal(outcome: Outcome) -> ProvisioningRefused:
     code, message = _REFUSALS.get(outcome, ("unavailable", "The database refused the write."))
     return ProvisioningRefused(message, code=code)
 
-
-def _usable(offered: Offered, issued: object) -> Credentials:
-    if isinstance(issued, Credentials) and isinstance(issued.id, str) and issued.id:
-        return issued
-    raise offered.unusable("issued something that is not credentials")

@@ -257,7 +257,8 @@ async def test_what_follows_a_connect_that_is_being_judged_is_left_in_the_socket
     gate.set()
 
     assert held <= 1 << 20
-    assert b"\x20\x02\0\x05" in (b"\x20\x02\0\x05", await rest(peer))
+    # The refusal may be lost with what it did not wait for.
+    assert await rest(peer) in (b"", b"\x20\x02\0\x05")
     await asyncio.gather(flood, return_exceptions=True)
 
 

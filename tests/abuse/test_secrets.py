@@ -133,8 +133,15 @@ class Scenario:
             await peer.close()
 
 
-async def play(scene: Scenario, server: ServerProcess) -> None:
-    """Use a secret of every kind, rightly and wrongly."""
+LOOKS: list[list[str]] = [
+    ["profile", "list"], ["profile", "show", "demo", "--json"], ["device", "list", "--json"],
+    ["device", "show", "own", "--json"], ["audit", "list", "--limit", "10000", "--json"], ["audit", "verify"],
+    ["plugins", "list", "--json"], ["check-config"],
+]  # fmt: skip
+
+
+async def play(scene: Scenario, server: ServerProcess, looks: list[list[str]]) -> None:
+    """Use a secret of every kind, rightly and wrongly; then look around with these commands."""
     add = scene.secrets.add
     shown = json.loads(scene.cli("profile", "show", "demo", "--show-secret", "--json", is_owner=True))
     key, secret = shown["provision_key"], add("provision secret", shown["provision_secret"])
@@ -197,11 +204,7 @@ async def play(scene: Scenario, server: ServerProcess) -> None:
     add("server key", (scene.tmp_path / "data/server.key").read_text().strip())
     scene.cli("key", "rotate")
     add("server key", (scene.tmp_path / "data/server.key").read_text().strip())
-    for command in (
-        ["profile", "list"], ["profile", "show", "demo", "--json"], ["device", "list", "--json"],
-        ["device", "show", "own", "--json"], ["audit", "list", "--limit", "10000", "--json"], ["audit", "verify"],
-        ["plugins", "list", "--json"], ["check-config"],
-    ):  # fmt: skip
+    for command in looks:
         scene.cli(*command)
 
 
@@ -237,7 +240,7 @@ async def test_no_secret_is_in_logs_answers_audit_database_or_backup(tmp_path: P
     """SE-2, SE-3, SE-5, SE-7, SE-11: on SQLite, with its write-ahead log, stopped and killed."""
     await asyncio.to_thread(scene.cli, "profile", "create", "demo", is_owner=True)
     with server_process(tmp_path, **more_of(scene.env)) as server:
-        await play(scene, server)
+        await play(scene, server, LOOKS)
         scene.cli("backup", str(tmp_path / "copy.db"))
         server.process.send_signal(signal.SIGKILL)  # what is in memory goes into no core or crash report either
         server.process.wait(30)
@@ -261,7 +264,7 @@ async def test_no_secret_is_in_a_dump_of_postgresql(
     scene.env["FIRSTBOOT_STORAGE__URL"] = postgres_database.replace("app@", f"app:{password}@")
     await asyncio.to_thread(scene.cli, "profile", "create", "demo", is_owner=True)
     with server_process(tmp_path, **more_of(scene.env)) as server:
-        await play(scene, server)
+        await play(scene, server, [])
         scene.cli("backup", str(tmp_path / "copy.db"), status=1)
         assert server.stop() == 0
     away = {**scene.env, "FIRSTBOOT_STORAGE__URL": f"postgres://app:{password}@127.0.0.1:1/nowhere?x={password}"}

@@ -138,6 +138,7 @@ class Unprintable:
         ({"a": 1}, "{'a': 1}"),
         (ValueError("of a value"), "of a value"),
     ],
+    ids=["nan", "infinity", "large", "huge", "unprintable", "enum", "mapping", "error"],
 )
 def test_any_value_can_be_logged(value: object, shown: object) -> None:
     assert as_json(value=value)["value"] == shown

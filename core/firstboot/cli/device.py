@@ -112,10 +112,10 @@ def create(
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make devices that wait for their first boot, and print their credentials.
+    """Make devices beforehand, and print their credentials.
 
-    Without a credentials option each gets an access token. Names that cannot be made are reported, and the
-    others are made. Status 1 when any failed.
+    They wait for their first boot. Without a credentials option each gets an access token. Names that cannot be
+    made are reported, and the others are made. Status 1 when any failed.
     """
     wanted = _wanted(token, client_id, username, password, certificate)
     all_names = [*(names or []), *_names_of(from_file)]

@@ -21,7 +21,11 @@ def list_(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """List plugins with source, plugin API, state and reason."""
     from firstboot.core import load_plugins
 
-    infos = load_plugins(source_of(config)).infos()
+    manager = load_plugins(source_of(config))
+    infos = manager.infos()
+    for error in manager.errors:
+        if error.plugin not in {info.name for info in infos}:  # the others stand in the list
+            typer.echo(f"firstboot: {error}", err=True)
     if as_json:
         print_json([asdict(info) for info in infos])
         return

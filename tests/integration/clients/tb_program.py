@@ -50,11 +50,13 @@ def connect(job: dict[str, Any]) -> dict[str, Any]:
     client._client.on_connect = on_connect
     client.connect()
     assert answered.wait(WAIT_S), "no answer to CONNECT"
-    outcome: dict[str, Any] = {"results": results, "connected": client.is_connected()}
+    outcome: dict[str, Any] = {"result": results[0], "connected": client.is_connected()}
     if client.is_connected():
         # By its acknowledgement all that the SDK sends after CONNECT has been answered too.
-        sent = client.send_telemetry({"up": True})
-        sent.get()
+        sent = client.send_telemetry({"up": True}).message_info
+        for message in sent if isinstance(sent, list) else [sent]:
+            message.wait_for_publish(WAIT_S)  # its own get() waits for a second at most
+            assert message.is_published(), "no acknowledgement"
         outcome["connected_afterwards"] = client.is_connected()
         outcome["connections"] = len(results)
     client.disconnect()

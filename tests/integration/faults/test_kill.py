@@ -25,7 +25,7 @@ from tests.integration.faults.load import (
     what_is_half_made,
 )
 
-ROUNDS = int(os.environ.get("FIRSTBOOT_KILL_ROUNDS", "8"))
+ROUNDS = int(os.environ.get("FIRSTBOOT_KILL_ROUNDS", "6"))
 SEED = int(os.environ.get("FIRSTBOOT_KILL_SEED", "20250101"))
 CLIENTS = 6
 """Over each transport."""

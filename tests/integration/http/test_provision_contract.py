@@ -115,7 +115,7 @@ MALFORMED = {
     "key null": b'{"provisionDeviceKey":null,"provisionDeviceSecret":"topsecret"}',
     "object in a text field": b'{"provisionDeviceKey":"k","provisionDeviceSecret":{"a":"topsecret"}}',
     "array in a text field": b'{"provisionDeviceKey":"k","provisionDeviceSecret":["topsecret"]}',
-    "unknown type": b'{"provisionDeviceKey":"k","provisionDeviceSecret":"topsecret","credentialsType":"topsecret"}',
+    "unknown type": b'{"provisionDeviceKey":"k","provisionDeviceSecret":"s","credentialsType":"topsecret"}',
     "type in lower case": b'{"provisionDeviceKey":"k","provisionDeviceSecret":"s","credentialsType":"mqtt_basic"}',
     "protobuf": bytes.fromhex("0a056465762d311a0c0a046b657931120473656331"),
 }
@@ -258,7 +258,8 @@ async def test_ht_11_no_answer_names_the_software_or_may_be_sniffed(demo: Profil
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["content-type"] == "application/json"
         assert isinstance(answer.json(), dict)
-        assert b"uvicorn" not in answer.body and b"firstboot" not in answer.body.lower()
+        assert b"uvicorn" not in answer.body
+        assert b"firstboot" not in answer.body.lower()
 
     assert statuses == [200, 200, 500, 400, 413, 404, 405, 400]
 

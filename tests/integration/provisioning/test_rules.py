@@ -98,14 +98,13 @@ async def test_pr_12_a_gateway_is_marked_as_one(server: TestServer) -> None:
     assert infos == [{"gateway": True}, {"gateway": True}, None, None]
 
 
-@pytest.mark.parametrize("type_", ["ACCESS_TOKEN", "MQTT_BASIC", "X509_CERTIFICATE", "LWM2M_CREDENTIALS"])
 async def test_pr_13_without_credentials_of_its_own_a_device_gets_a_token_whatever_type_it_names(
-    tmp_path: Path, type_: str
+    server: TestServer,
 ) -> None:
-    async with running(tmp_path) as server:
-        demo = await server.profile()
+    demo = await server.profile()
 
-        answer = await server.post(demo.request("meter", credentialsType=type_, token="", username=""))
+    for type_ in ("ACCESS_TOKEN", "MQTT_BASIC", "X509_CERTIFICATE", "LWM2M_CREDENTIALS"):
+        answer = await server.post(demo.request(None, credentialsType=type_, token="", username=""))
 
         assert answer["credentialsType"] == "ACCESS_TOKEN"
         assert await login(server, username=answer["credentialsValue"]) == 0

@@ -34,6 +34,21 @@ REFUSALS_PER_MINUTE = 10
 
 
 class _Uvicorn(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._told_to_exit = asyncio.Event()
+
+    def exit_now(self) -> None:
+        self.should_exit = True
+        self._told_to_exit.set()
+
+    async def main_loop(self) -> None:
+        """Keep the date for the answers, without waking ten times a second to see whether to exit."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await self._told_to_exit.wait()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave signals to their one owner, the application."""
@@ -99,7 +114,7 @@ class HttpTransport:
 
     async def stop(self) -> None:
         if self._server is not None and self._task is not None:
-            self._server.should_exit = True
+            self._server.exit_now()
             await self._task
         elif self._socket is not None:
             self._socket.close()

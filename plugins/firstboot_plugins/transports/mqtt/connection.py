@@ -216,7 +216,8 @@ class Connection(asyncio.Protocol):
             return
         device = DeviceSession(self._door.services, match, self.origin, self)
         if not device.open(judged_at=judged_at):
-            self._refuse(V3_NOT_AUTHORIZED, Reason.NOT_AUTHORIZED)
+            # The device's credentials were replaced meanwhile, perhaps by those that it has just shown.
+            await self._login(connect)
             return
         self._device = device
         self._topics = self._door.device_topics(match)

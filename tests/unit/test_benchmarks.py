@@ -1,0 +1,169 @@
+"""The benchmarks count right, and run. How fast anything is, is not a matter of tests."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from benchmarks import report, scripts
+from benchmarks.arithmetic import latency_multiple, median_ratio, percentile
+from benchmarks.bench import Rate, Row
+from benchmarks.client import Load
+from benchmarks.rows import MEASUREMENTS
+from benchmarks.targets import TARGETS, Target
+
+TOP = Path(__file__).parents[2]
+LOAD = Load(script="", port=1, seconds=1, prefix="ab12", key="key", secret="secret", devices=7)
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks", *arguments],
+        cwd=TOP, env=dict(os.environ), capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+
+def rate(per_second: float) -> Rate:
+    return Rate(
+        per_second=per_second, p50_s=0.001, p99_s=0.002, client_cores=0.5, server_cores=1.0, server_us=100.0
+    )
+
+
+# -- arithmetic ------------------------------------------------------------------------------------
+
+
+def test_the_ratio_is_the_median_over_pairs_and_not_the_ratio_of_medians() -> None:
+    # The machine was slow in the second pair and slower in the third; the ratio of medians would be 1.
+    assert median_ratio([(50, 100), (20, 50), (40, 10)]) == 0.5
+
+
+def test_the_median_of_an_even_number_of_pairs_is_the_mean_of_the_middle_two() -> None:
+    assert median_ratio([(1, 1), (3, 1), (5, 1), (100, 1)]) == 4
+
+
+@pytest.mark.parametrize(("percent", "expected"), [(50, 50), (99, 99), (99.5, 100), (100, 100), (0, 1)])
+def test_a_percentile_is_one_of_the_values(percent: float, expected: float) -> None:
+    assert percentile(list(range(100, 0, -1)), percent) == expected
+
+
+def test_a_percentile_of_nothing_is_an_error() -> None:
+    with pytest.raises(ValueError, match="nothing"):
+        percentile([], 99)
+
+
+def test_a_latency_as_long_as_the_mean_of_the_loop_is_a_multiple_of_one() -> None:
+    # 50 clients at 1000 a second: each cycle takes 50 ms.
+    assert latency_multiple(0.05, 50, 1000) == pytest.approx(1)
+    assert latency_multiple(0.2, 50, 1000) == pytest.approx(4)
+
+
+@pytest.mark.parametrize(("value", "verdict"), [(0.4, "aim"), (0.3, "aim"), (0.25, "reach"), (0.1, "missed")])
+def test_more_is_better_for_rates(value: float, verdict: str) -> None:
+    assert Target(what="", reference="", reach=0.2, aim=0.3).judge(value) == verdict
+
+
+@pytest.mark.parametrize(("value", "verdict"), [(2, "aim"), (3, "aim"), (5, "reach"), (7, "missed")])
+def test_less_is_better_for_memory(value: float, verdict: str) -> None:
+    assert Target(what="", reference="", reach=6, aim=3, more_is_better=False).judge(value) == verdict
+
+
+# -- what clients send -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [0, 127, 128, 16_383])
+def test_a_frame_is_whole_with_its_last_byte_and_not_before(size: int) -> None:
+    frame = scripts.frame(0x30, b"x" * size)
+
+    assert scripts.SCRIPTS["mqtt-bare"].is_complete(frame)
+    assert not any(scripts.SCRIPTS["mqtt-bare"].is_complete(frame[:end]) for end in range(len(frame)))
+
+
+def test_a_response_is_whole_with_its_last_byte_and_not_before() -> None:
+    response = b"HTTP/1.1 200 OK\r\nContent-Length: 12\r\nx: y\r\n\r\nhello, world"
+
+    assert scripts.SCRIPTS["http-echo"].is_complete(response)
+    assert not any(scripts.SCRIPTS["http-echo"].is_complete(response[:end]) for end in range(len(response)))
+
+
+def test_all_requests_of_a_load_have_one_length_and_names_of_their_own() -> None:
+    body = scripts.provisioning_request(LOAD)
+
+    assert body(7) == (
+        b'{"deviceName": "ab12-00000007", "provisionDeviceKey": "key", "provisionDeviceSecret": "secret"}'
+    )
+    assert len(body(99_999_999)) == len(body(0))
+
+
+def test_a_reference_gets_requests_of_the_size_that_firstboot_gets() -> None:
+    ours = scripts.SCRIPTS["mqtt-provision"].requests(LOAD)(0)
+    reference = scripts.SCRIPTS["mqtt-bare"].requests(LOAD)(0)
+
+    assert len(ours) == len(reference)
+    assert all(abs(len(one) - len(other)) < 20 for one, other in zip(ours, reference, strict=True))
+
+
+# -- what is written down --------------------------------------------------------------------------
+
+
+def test_every_row_of_the_targets_is_measured_once() -> None:
+    measured = [row for rows in MEASUREMENTS.values() for row in rows]
+
+    assert sorted(measured) == sorted(TARGETS)
+
+
+def test_results_are_kept_beside_those_of_other_rows(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    run_of = report.describe_run(quick=True)
+    report.add_results([Row(id="start", value=0.7), Row(id="connect", value=0.3)], run_of, path)
+
+    report.add_results([Row(id="start", value=0.4)], run_of, path)
+
+    assert {id_: row["value"] for id_, row in report.read_results(path).items()} == {"connect": 0.3, "start": 0.4}
+
+
+def test_the_table_shows_rates_ratio_and_verdict(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    row = Row(id="connect", value=0.3, detail="7 credentials", ours=[rate(3000)], reference=[rate(10_000)])
+    report.add_results([row], report.describe_run(quick=False), path)
+
+    table = report.render(report.read_results(path))
+
+    line = next(line for line in table.splitlines() if line.startswith("| `connect`"))
+    assert [cell.strip() for cell in line.strip("|").split("|")] == [
+        "`connect`: device connect (7 credentials)",
+        "3,000/s", "mosquitto's connect: 10,000/s", "0.30", "0.2", "0.4", "reach",
+    ]  # fmt: skip
+    assert "full run" in table
+
+
+def test_the_page_shows_what_is_in_the_result_file() -> None:
+    page = report.PAGE.read_text()
+
+    assert report.page_with(report.render(report.read_results()), page) == page
+    assert len(re.findall(r"^\| `[a-z0-9-]+`: ", page, re.MULTILINE)) == len(TARGETS)
+
+
+# -- the command -----------------------------------------------------------------------------------
+
+
+def test_help_names_every_row() -> None:
+    shown = run("--help")
+
+    assert shown.returncode == 0, shown.stderr
+    assert all(f"\n  {row} " in shown.stdout for row in TARGETS)
+
+
+def test_a_row_that_does_not_exist_is_refused() -> None:
+    refused = run("mqtt-sqlight")
+
+    assert refused.returncode == 2
+    assert "no such row: mqtt-sqlight" in refused.stderr
+
+
+def test_a_tiny_run_provisions_counts_and_compares() -> None:
+    done = run("--quick", "--seconds", "0.2", "--pairs", "1", "http-keep-alive")
+
+    assert done.returncode == 0, done.stderr
+    assert re.match(r"http-keep-alive +\d+\.\d\d ", done.stdout)
