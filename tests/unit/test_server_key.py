@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import stat
 from pathlib import Path
@@ -61,8 +62,33 @@ async def test_two_installations_share_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "a/server.key").read_text() != (tmp_path / "b/server.key").read_text()
 
 
+async def test_the_key_file_is_only_written_while_no_other_process_can(
+    config: ServerConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A first start had overwritten the key with which another had just made the keyring: all was lost."""
+    really_write = server_key._write
+    attempts: list[str] = []
+
+    def write(file: Path, keys: list[bytes]) -> None:
+        other = os.open(file.parent, os.O_RDONLY)
+        try:
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        finally:
+            os.close(other)
+        attempts.append(file.name)
+        really_write(file, keys)
+
+    monkeypatch.setattr(server_key, "_write", write)
+    storage = MemoryStorage()
+
+    await open_keyring(storage, config)
+    await rotate_server_key(storage, config)
+
+    assert attempts == ["server.key"] * 3
+
+
 async def test_many_first_starts_at_once_agree_on_one_key(config: ServerConfig) -> None:
-    """One had overwritten the key file with which another had just made the keyring: all was lost."""
     storage = SlowStorage()
 
     keyrings = await asyncio.gather(*[open_keyring(storage, config) for _ in range(5)])

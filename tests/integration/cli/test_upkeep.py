@@ -284,6 +284,22 @@ def test_a_full_disk_behind_the_output_is_one_line(cli: CommandLine) -> None:
     assert done.stderr == "firstboot: No space left on device\n"
 
 
+def test_many_first_commands_at_once_make_one_installation(cli: CommandLine) -> None:
+    """SE-3: such as a server and the script that makes its profiles."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "firstboot", "profile", "create", f"demo-{number}"],
+            env=cli.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for number in range(6)
+    ]  # fmt: skip
+    errors = [process.communicate(timeout=60)[1] for process in processes]
+
+    assert [(process.returncode, error) for process, error in zip(processes, errors, strict=True)] == [(0, "")] * 6
+    for number in range(6):
+        cli("profile", "show", f"demo-{number}", "--show-secret")
+
+
 def test_names_are_printed_on_a_terminal_that_has_no_letters_for_them(cli: CommandLine) -> None:
     cli("device", "create", "ζ-1", "--profile", _demo(cli))
     env = {**cli.env, "PYTHONIOENCODING": "latin-1"}

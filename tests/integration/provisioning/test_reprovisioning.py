@@ -16,8 +16,10 @@ from tests.harness import REQUEST_TOPIC, Profile, TestServer, login, running
 from tests.integration.provisioning.asking import ask_all, pre_provision, refusals, statuses
 from tests.integration.provisioning.fake_clock import FakeClock
 
+from firstboot.logins import Match
 from firstboot.model import Credentials, ProfileLimits, ReprovisionPolicy
 from firstboot.reprovisioning import MAX_VALID
+from firstboot.sessions import SessionEnd
 from firstboot_plugins.transports.mqtt.packets import Pingreq, Pingresp, Puback, Publish
 
 WINDOW = timedelta(minutes=10)
@@ -344,6 +346,27 @@ async def test_of_many_that_rotate_at_the_same_time_each_that_was_answered_has_a
     assert given
     results = await asyncio.gather(*(rotating.logs_in(token) for token in (*given, "old-token")))
     assert all(results)
+
+
+async def test_new_credentials_are_let_in_though_their_change_is_noticed_only_during_the_login(
+    rotating: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logins, sessions = rotating.server.services.logins, rotating.server.services.sessions
+    record = logins.record
+    noticed: list[int] = []
+
+    async def record_and_notice(match: Match) -> None:
+        await record(match)
+        if not noticed:
+            noticed.append(match.found.device_id)
+            sessions.end(match.found.device_id, SessionEnd.CREDENTIALS_CHANGED)
+
+    await rotating.ask(token="old-token")
+    new = (await rotating.ask(token="old-token"))["credentialsValue"]
+    monkeypatch.setattr(logins, "record", record_and_notice)
+
+    assert await rotating.logs_in(new)
+    assert noticed
 
 
 async def test_pv_6_a_device_asks_again_though_the_profile_is_full_and_its_rate_used_up(
