@@ -39,6 +39,8 @@ from firstboot.watchdog import Watchdog
 logger = logging.getLogger(__name__)
 
 SWEEP_INTERVAL_S = 5.0
+LAST_WAIT_S = 1.0
+"""How long tasks that were left behind may take to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,8 +270,26 @@ def run(main: Callable[[], object]) -> None:
         factory = uvloop.new_event_loop
     except ImportError:  # not on this platform
         factory = None
-    with asyncio.Runner(loop_factory=factory) as runner:
+    runner = asyncio.Runner(loop_factory=factory)
+    try:
         runner.run(main())  # type: ignore[arg-type]
+    finally:
+        # Closing waits for every task; one of a plugin that ignores its cancellation would never end (PL-2).
+        if runner.get_loop().run_until_complete(_all_ended()):
+            runner.close()
+
+
+async def _all_ended() -> bool:
+    """Cancel what is still running; say whether it has ended soon after."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    if not tasks:
+        return True
+    _, pending = await asyncio.wait(tasks, timeout=LAST_WAIT_S)
+    for task in pending:
+        logger.error("a task ignores its end", extra={"task": repr(task.get_coro())})
+    return not pending
 
 
 def _raise_descriptor_limit() -> None:

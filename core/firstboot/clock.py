@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
+
+from firstboot.randomness import random_bytes
 
 
 def _wall_ms() -> int:
@@ -25,6 +26,6 @@ class Clock:
 
 def new_public_id(now_ms: int) -> UUID:
     """Return a version 7 UUID (RFC 9562): ordered by time, so that its index grows at one end."""
-    random = int.from_bytes(os.urandom(10))
+    random = int.from_bytes(random_bytes(10))
     high = (now_ms & 0xFFFF_FFFF_FFFF) << 80 | 0x7 << 76 | (random >> 68) << 64
     return UUID(int=high | 0b10 << 62 | random & 0x3FFF_FFFF_FFFF_FFFF)

@@ -14,6 +14,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from firstboot.errors import StorageRefused
+from firstboot.randomness import random_bytes
 
 KEY_SIZE_BYTES = 32
 DIGEST_SIZE_BYTES = 16
@@ -66,7 +67,7 @@ class Keyring:
 
     def seal(self, text: str, place: bytes) -> bytes:
         """Encrypt ``text`` so that only `unseal` with the same ``place`` (table, column, row) reads it."""
-        nonce = os.urandom(_NONCE_SIZE_BYTES)
+        nonce = random_bytes(_NONCE_SIZE_BYTES)
         return nonce + self._seal.encrypt(nonce, text.encode("utf-8", "surrogatepass"), place)
 
     def unseal(self, sealed: bytes, place: bytes) -> str:

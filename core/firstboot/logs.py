@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import math
 import sys
 import traceback
+from contextlib import nullcontext
 from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import islice
 from typing import Any, TextIO
 
 MAX_VALUE_LENGTH = 256
 
+_STANDARD_COUNT = len(logging.makeLogRecord({}).__dict__)
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 # They print payloads or passwords below this level.
 _HELD_AT_WARNING = (
@@ -20,15 +25,19 @@ _HELD_AT_WARNING = (
 )  # fmt: skip
 
 
+_encode = json.JSONEncoder(ensure_ascii=True).encode
+
+
 class _Formatter(logging.Formatter):
     def fields(self, record: logging.LogRecord) -> dict[str, Any]:
         fields: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": f"{_second(int(record.created))}.{int(record.created % 1 * 1000):03}+00:00",
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": _message(record),
         }
-        for key, value in record.__dict__.items():
+        # What a caller gave as `extra` comes after the attributes that every record has.
+        for key, value in islice(record.__dict__.items(), _STANDARD_COUNT, None):
             if key not in _STANDARD:
                 fields[f"{key}_" if key in fields else key] = _shown(value)
         if record.exc_info and record.exc_info[1] is not None:
@@ -40,7 +49,7 @@ class JsonFormatter(_Formatter):
     """One JSON object per line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return json.dumps(self.fields(record), ensure_ascii=True)
+        return _encode(self.fields(record))
 
 
 class TextFormatter(_Formatter):
@@ -57,7 +66,36 @@ class TextFormatter(_Formatter):
 
 
 class _QuietHandler(logging.StreamHandler[TextIO]):
-    """Goes on when the stream is closed or its disk is full (fault OP-16)."""
+    """Writes all lines of one turn of the event loop at once; warnings, and lines of other threads, at once.
+
+    A write for each line would give up the interpreter lock each time, and under load wait long to get it back.
+    Goes on when the stream is closed or its disk is full (fault OP-16).
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._lines.append(self.format(record))
+            loop = asyncio._get_running_loop() if record.levelno < logging.WARNING else None
+            if loop is None:
+                self.flush()
+            elif len(self._lines) == 1:
+                loop.call_soon(self.flush)
+        except Exception:
+            self.handleError(record)
+
+    def flush(self) -> None:
+        with self.lock or nullcontext():
+            lines, self._lines = self._lines, []
+            try:
+                if lines:
+                    self.stream.write("\n".join(lines) + "\n")
+                self.stream.flush()
+            except (OSError, ValueError):  # ValueError: closed
+                pass
 
     def handleError(self, record: logging.LogRecord) -> None:
         pass
@@ -70,6 +108,14 @@ def set_up_logging(level: str, log_format: str) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in _HELD_AT_WARNING:
         logging.getLogger(name).setLevel(logging.WARNING)
+    # No line shows them (see "Optimization" in the documentation of `logging`).
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+
+
+@lru_cache(maxsize=2)
+def _second(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _message(record: logging.LogRecord) -> str:
@@ -81,6 +127,8 @@ def _message(record: logging.LogRecord) -> str:
 
 def _shown(value: object) -> bool | int | float | str | None:
     """Return what JSON can say, and no more of it than fits."""
+    if type(value) is str:
+        return _cut(value)
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int) and value.bit_length() <= 64:

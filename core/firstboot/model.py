@@ -23,6 +23,8 @@ PROVISION_STATE = "provisionState"
 PROVISIONED = "provisioned"
 """Value of `PROVISION_STATE` once it was."""
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
+
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -149,7 +151,7 @@ class Credentials:
 
     def to_json(self) -> str:
         """Return the text that is sealed and stored."""
-        return json.dumps([self.type, self.id, self.value], separators=(",", ":"))
+        return _ENCODER.encode([self.type, self.id, self.value])
 
     @classmethod
     def from_json(cls, text: str) -> Credentials:

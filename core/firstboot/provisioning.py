@@ -394,4 +394,3 @@ class Provisioning:
 def _refusal(outcome: Outcome) -> ProvisioningRefused:
     code, message = _REFUSALS.get(outcome, ("unavailable", "The database refused the write."))
     return ProvisioningRefused(message, code=code)
-

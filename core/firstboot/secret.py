@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hmac
-import os
 import string
+from functools import cache
 from typing import Any, NoReturn
+
+from firstboot.randomness import random_bytes
 
 ALPHANUMERIC = string.ascii_letters + string.digits
 LOWER_ALPHANUMERIC = string.ascii_lowercase + string.digits
@@ -71,9 +73,17 @@ def same_text(one: str, other: str) -> bool:
 
 def random_text(length: int, alphabet: str = ALPHANUMERIC) -> str:
     """Draw ``length`` characters from the operating system's randomness, each equally likely."""
-    size = len(alphabet)
-    fair = 256 - 256 % size  # a byte from here on would favour the first characters
-    drawn: list[str] = []
+    letters, unfair = _tables(alphabet)
+    drawn = b""
     while len(drawn) < length:
-        drawn += [alphabet[byte % size] for byte in os.urandom(2 * length) if byte < fair]
-    return "".join(drawn[:length])
+        drawn += random_bytes(2 * length).translate(letters, unfair)
+    return drawn[:length].decode("ascii")
+
+
+@cache
+def _tables(alphabet: str) -> tuple[bytes, bytes]:
+    """Return the letter of each byte, and the bytes to leave out: they would favour the first letters."""
+    size = len(alphabet)
+    fair = 256 - 256 % size
+    letters = alphabet.encode("ascii")
+    return bytes(letters[byte % size] for byte in range(256)), bytes(range(fair, 256))

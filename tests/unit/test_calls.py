@@ -85,7 +85,7 @@ async def succeeds(runner: PluginRunner) -> None:
 class DeferredLike:
     """As far as Firstboot sees a Twisted Deferred: awaiting it in a task is an error."""
 
-    def asFuture(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[str]:  # noqa: N802 -- Twisted's name
+    def asFuture(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[str]:
         future = loop.create_future()
         loop.call_soon(future.set_result, "answer")
         return future

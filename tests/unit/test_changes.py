@@ -223,5 +223,3 @@ async def test_op_17_a_process_that_was_paused_reads_before_it_answers(
     now[0] += MAX_AGE_S + 0.001
     with pytest.raises(Unavailable):
         await world.follower.ensure_fresh()
-
-

@@ -55,7 +55,7 @@ def test_ids_of_one_moment_differ_in_74_random_bits(monkeypatch: pytest.MonkeyPa
 
     fixed = []
     for byte in (b"\x00", b"\xff"):
-        monkeypatch.setattr("firstboot.clock.os.urandom", lambda size, byte=byte: byte * size)
+        monkeypatch.setattr("firstboot.clock.random_bytes", lambda size, byte=byte: byte * size)
         fixed.append(new_public_id(0).int)
     assert (fixed[0] ^ fixed[1]).bit_count() == 74
     assert UUID(int=fixed[0]) == UUID("00000000-0000-7000-8000-000000000000")

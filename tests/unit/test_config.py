@@ -123,7 +123,10 @@ def test_every_section_is_frozen_and_has_a_default_for_everything() -> None:
 
 def test_the_command_line_wins_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:
     toml = "[provisioning]\nmax_in_flight = 1\nfailures_per_minute = 1\nallow_weak_secrets = true\n"
-    environment = {"FIRSTBOOT_PROVISIONING__MAX_IN_FLIGHT": "2", "FIRSTBOOT_PROVISIONING__FAILURES_PER_MINUTE": "2"}
+    environment = {
+        "FIRSTBOOT_PROVISIONING__MAX_IN_FLIGHT": "2",
+        "FIRSTBOOT_PROVISIONING__FAILURES_PER_MINUTE": "2",
+    }
     overrides = {"provisioning": {"max_in_flight": 3}}
 
     found = checked(toml, environment, overrides, folder=tmp_path).provisioning
@@ -248,7 +251,8 @@ def test_a_duration_is_a_number_with_a_unit(text: object, expected: timedelta) -
 
 
 @pytest.mark.parametrize(
-    "text", ["", "5", 5, 5.0, "s", "-5s", "1.5s", "5 weeks", "5S", "5s 3m", "٣s", "999999999999d", None, True, ["5s"]]
+    "text",
+    ["", "5", 5, 5.0, "s", "-5s", "1.5s", "5 weeks", "5S", "5s 3m", "٣s", "999999999999d", None, True, ["5s"]],
 )
 def test_anything_else_is_no_duration(text: object) -> None:
     with pytest.raises(ValueError, match="duration"):
@@ -319,7 +323,14 @@ def test_op_13_all_problems_come_in_one_report(tmp_path: Path) -> None:
     said = problems(toml, {"FIRSTBOOT_STORAGE__URI": "x"}, folder=tmp_path)
 
     assert sorted(line.partition(":")[0] for line in said) == sorted(
-        ["x", "[mqtt]", "provisioning.zzz", "server.key", "server.log_level", "storage.uri (FIRSTBOOT_STORAGE__URI)"]
+        [
+            "x",
+            "[mqtt]",
+            "provisioning.zzz",
+            "server.key",
+            "server.log_level",
+            "storage.uri (FIRSTBOOT_STORAGE__URI)",
+        ]
     )
 
 
@@ -366,7 +377,9 @@ def test_op_13_a_file_without_permission_is_refused(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(Path, "read_text", deny)
 
-    with pytest.raises(ConfigError, match=r"firstboot.toml: cannot be read \(Permission denied\). Check the path."):
+    with pytest.raises(
+        ConfigError, match=r"firstboot.toml: cannot be read \(Permission denied\). Check the path."
+    ):
         ConfigSource.read(Path("firstboot.toml"), {})
 
 
@@ -403,9 +416,7 @@ def test_se_5_neither_a_report_nor_a_section_shows_a_secret(tmp_path: Path) -> N
 
 
 def test_se_5_a_section_does_not_show_its_secrets() -> None:
-    config = checked(
-        None, {"FIRSTBOOT_STORAGE__URL": "postgres://u:hunter2@h/d", "FIRSTBOOT_SERVER__KEY": KEY}
-    )
+    config = checked(None, {"FIRSTBOOT_STORAGE__URL": "postgres://u:hunter2@h/d", "FIRSTBOOT_SERVER__KEY": KEY})
 
     shown = f"{config.server!r} {config.section(StorageConfig)!r} {config.storage_url}"
 
@@ -457,7 +468,9 @@ def acme(**sections: type) -> ExtraPlugin:
     def firstboot_config_sections() -> Mapping[str, type]:
         return sections
 
-    return ExtraPlugin("acme", SimpleNamespace(FIRSTBOOT_API=1, firstboot_config_sections=firstboot_config_sections))
+    return ExtraPlugin(
+        "acme", SimpleNamespace(FIRSTBOOT_API=1, firstboot_config_sections=firstboot_config_sections)
+    )
 
 
 def test_a_plugin_finds_its_checked_section_by_its_class(tmp_path: Path) -> None:
@@ -503,7 +516,7 @@ def test_only_what_can_be_checked_can_be_a_section() -> None:
 
     @dataclass
     class Unresolved:
-        thing: "NoSuchName"  # type: ignore[name-defined]  # noqa: F821
+        thing: NoSuchName  # type: ignore[name-defined]  # noqa: F821
 
     assert section_problem(AcmeConfig) is None
     assert section_problem(dict) == "dict is no dataclass"

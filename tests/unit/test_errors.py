@@ -61,7 +61,9 @@ def test_errors_of_one_audience_are_caught_together() -> None:
 def test_every_refusal_code_is_one_and_is_explained() -> None:
     assert [code for code in REFUSAL_CODES if not is_refusal_code(code)] == []
     assert all(REFUSAL_CODES.values())
-    assert {"plugin-error", "vetoed", "wrong-secret", Unavailable.code, ProfileNotProven.code} <= set(REFUSAL_CODES)
+    assert {"plugin-error", "vetoed", "wrong-secret", Unavailable.code, ProfileNotProven.code} <= set(
+        REFUSAL_CODES
+    )
 
 
 def test_a_refusal_may_have_a_code_of_its_own() -> None:

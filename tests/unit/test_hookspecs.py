@@ -34,7 +34,9 @@ def test_every_hook_is_of_one_kind() -> None:
 
 def test_the_hooks_for_claiming_are_specified() -> None:
     assert {"firstboot_device_claiming", "firstboot_device_releasing"} <= set(DECIDING)
-    assert {"firstboot_claim_window_opened", "firstboot_device_claimed", "firstboot_device_released"} <= set(OBSERVING)
+    assert {"firstboot_claim_window_opened", "firstboot_device_claimed", "firstboot_device_released"} <= set(
+        OBSERVING
+    )
 
 
 @pytest.mark.parametrize("name", HOOKS)

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import txaio
+from tests.plugin_files import PluginFiles
 
 from firstboot.calls import BREAKER_FAILURES, BREAKER_PAUSE_S, PluginFailed
 from firstboot.config import CORE_SECTIONS, Config, ConfigSource, PluginsConfig
@@ -22,7 +23,6 @@ from firstboot.core import ExtraPlugin, lay_foundation
 from firstboot.errors import ConfigError, PluginError, StartRefused
 from firstboot.hookspecs import hookimpl
 from firstboot.plugin_manager import MAX_OFFERS, PluginInfo, PluginManager, PluginState
-from tests.plugin_files import PluginFiles
 
 STRATEGIES = "firstboot_provisioning_strategies"
 GENERATORS = "firstboot_credential_generators"
@@ -174,7 +174,10 @@ def test_pl_7_an_optional_plugin_that_fails_is_listed_and_does_not_stop_the_star
     manager = managing(optional=("acme",))
 
     info = info_of(manager, "acme")
-    assert (info.state, info.reason) == (PluginState.FAILED, "the module a_library_that_nobody_has is not installed.")
+    assert (info.state, info.reason) == (
+        PluginState.FAILED,
+        "the module a_library_that_nobody_has is not installed.",
+    )
     manager.raise_errors()
 
 
@@ -421,7 +424,9 @@ def test_the_operator_may_interrupt_the_loading(files: PluginFiles) -> None:
         managing(load=("acme_plugin",))
 
 
-@pytest.mark.parametrize("path", ["", ":x", ".relative", "no_such_module", "acme_plugin:nothing", "a b", "json:dumps"])
+@pytest.mark.parametrize(
+    "path", ["", ":x", ".relative", "no_such_module", "acme_plugin:nothing", "a b", "json:dumps"]
+)
 def test_pl_7_a_path_that_leads_to_no_plugin_is_refused(files: PluginFiles, path: str) -> None:
     files.module("acme_plugin", GOOD)
 
@@ -445,7 +450,13 @@ def test_pl_7_all_that_is_wrong_stands_in_one_report(files: PluginFiles) -> None
 
     said = str(caught.value).splitlines()
     assert len(said) == 5
-    for part in ("'acme_broken': failed", "'mqqt': stands in", "'wrong': speaks", "server.log_level:", "[nothing]:"):
+    for part in (
+        "'acme_broken': failed",
+        "'mqqt': stands in",
+        "'wrong': speaks",
+        "server.log_level:",
+        "[nothing]:",
+    ):
         assert sum(part in line for line in said) == 1, part
 
 
@@ -566,7 +577,10 @@ def test_a_plugin_offers_a_section_of_the_configuration() -> None:
     ("sections", "said"),
     [
         ({"server": AcmeConfig}, "offers the section [server], which is Firstboot's own. Rename it."),
-        ({"acme": dict}, "offers a section [acme] that cannot be read: dict is no dataclass. Make it a dataclass."),
+        (
+            {"acme": dict},
+            "offers a section [acme] that cannot be read: dict is no dataclass. Make it a dataclass.",
+        ),
         ({"acme": AcmeConfig()}, "offers a section [acme] that cannot be read: AcmeConfig is no dataclass."),
         ({"acme": UncheckableConfig}, "offers a section [acme] that cannot be read: its fields are of types that"),
     ],

@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.harness import running
 
 from firstboot import changes
-from tests.harness import running
 
 
 async def test_op_17_a_change_that_the_poll_has_missed_counts_for_the_next_request(

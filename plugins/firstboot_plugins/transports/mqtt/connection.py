@@ -205,7 +205,7 @@ class Connection(asyncio.Protocol):
         self.phase = Phase.OPEN
         self._write(Connack(False, 0, properties).encode(self.level))
 
-    async def _login(self, connect: Connect) -> None:
+    async def _login(self, connect: Connect, *, again: bool = False) -> None:
         judged_at = time.monotonic()
         try:
             match = await judge(self._door, connect, self.origin)
@@ -216,8 +216,10 @@ class Connection(asyncio.Protocol):
             return
         device = DeviceSession(self._door.services, match, self.origin, self)
         if not device.open(judged_at=judged_at):
-            # The device's credentials were replaced meanwhile, perhaps by those that it has just shown.
-            await self._login(connect)
+            if again:
+                self._refuse(V3_NOT_AUTHORIZED, Reason.NOT_AUTHORIZED)
+            else:  # the credentials were replaced meanwhile, perhaps by those that the device has just shown
+                await self._login(connect, again=True)
             return
         self._device = device
         self._topics = self._door.device_topics(match)
