@@ -111,13 +111,15 @@ def lay_foundation(source: ConfigSource, extra: Sequence[ExtraPlugin] = ()) -> F
     def active(offered: Mapping[str, tuple[str, Any]]) -> dict[str, tuple[str, Any]]:
         return {name: (plugin, item) for name, (plugin, item) in offered.items() if plugins.is_active(plugin)}
 
-    return Foundation(
+    foundation = Foundation(
         config=config,
         plugins=plugins,
         strategies=active(strategies),
         generators=active(generators),
         backends={scheme: backend for scheme, (_, backend) in active(backends).items()},
     )
+    _backend(foundation)  # that there is one belongs to the configuration's report
+    return foundation
 
 
 @asynccontextmanager

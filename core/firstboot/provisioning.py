@@ -42,6 +42,7 @@ from firstboot.storage import (
     CreateDevice,
     HandOut,
     Outcome,
+    ReplaceCredentials,
     Storage,
     When,
     Write,
@@ -361,6 +362,8 @@ class Provisioning:
             )
         if result.outcome is not Outcome.DONE:
             raise _refusal(result.outcome)
+        if isinstance(write, ReplaceCredentials):
+            self._reports.credentials_changed(device, credentials)
         return self._succeed(how, device, credentials, request, profile)
 
     def _digest(self, request: ProvisioningRequest, profile: DeviceProfile) -> bytes | None:

@@ -8,7 +8,7 @@ from uuid import UUID
 from firstboot.batching import Batcher
 from firstboot.clock import Clock
 from firstboot.errors import Refused, Unavailable
-from firstboot.events import DeviceProvisioned, ProvisioningRefusal
+from firstboot.events import CredentialsChanged, DeviceProvisioned, ProvisioningRefusal
 from firstboot.model import Credentials, Device, DeviceProfile, Origin
 from firstboot.observing import Observers
 from firstboot.storage import AppendAudit, AuditEntry, Write, WriteResult
@@ -75,6 +75,17 @@ class Reports:
                 at_ms=self._clock.now_ms(),
             )
             self._observers.tell("firstboot_device_provisioned", event)
+
+    def credentials_changed(self, device: Device, credentials: Credentials) -> None:
+        """Tell that a device has other credentials now; its audit row was written with them."""
+        if self._observers.wanted("firstboot_credentials_changed"):
+            event = CredentialsChanged(
+                device_id=device.public_id,
+                device_name=device.name,
+                credentials_type=credentials.type,
+                at_ms=self._clock.now_ms(),
+            )
+            self._observers.tell("firstboot_credentials_changed", event)
 
     def undecided(self, error: Unavailable, origin: Origin, device_name: str | None) -> None:
         """Log that nothing was decided. Nothing is audited: the database may be what is not there."""

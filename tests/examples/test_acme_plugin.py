@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
 import re
@@ -17,33 +16,24 @@ from typing import Any
 from tests.harness import environment, firstboot
 from tests.integration.clients.live import live_server
 
-from firstboot.hookspecs import PROJECT
-
 ACME = Path(__file__).parents[2] / "examples" / "acme_plugin"
 SOURCES = str(ACME / "src")
 OBJECT = "firstboot_acme.plugin:plugin"
-INSTALLED = any(entry.value == OBJECT for entry in importlib.metadata.entry_points(group=PROJECT))
 
 SIGNING_KEY = "a signing key for these tests, long enough"
 
 
-def with_plugin(**more: str) -> dict[str, str]:
-    """Return what makes a server load the plugin, installed or not."""
-    if INSTALLED:
-        return more
-    return {"PYTHONPATH": SOURCES, "FIRSTBOOT_PLUGINS__LOAD": f'["{OBJECT}"]', **more}
-
-
-def configured(tmp_path: Path, section: str) -> dict[str, str]:
+def configured(acme: Path, tmp_path: Path, section: str) -> dict[str, str]:
+    """Return what lets a server find the installed plugin, and the configuration ``section``."""
     file = tmp_path / "firstboot.toml"
     file.write_text(section)
-    return with_plugin(FIRSTBOOT_CONFIG=str(file))
+    return {"PYTHONPATH": str(acme), "FIRSTBOOT_CONFIG": str(file)}
 
 
 def listed(env: Mapping[str, str]) -> dict[str, Any]:
     """Return the plugin's line of ``firstboot plugins list``."""
     infos = json.loads(firstboot(env, "plugins", "list", "--json").stdout)
-    (info,) = [info for info in infos if info["name"] in ("acme", OBJECT)]
+    (info,) = [info for info in infos if info["name"] == "acme"]
     return dict(info)
 
 
@@ -67,7 +57,7 @@ def test_its_entry_point_leads_to_the_plugin() -> None:
     assert setup["options.entry_points"]["firstboot"].strip() == f"acme = {OBJECT}"
 
 
-def test_a_device_on_the_list_gets_a_key_and_a_label(tmp_path: Path) -> None:
+def test_a_device_on_the_list_gets_a_key_and_a_label(acme: Path, tmp_path: Path) -> None:
     section = f"""
         [acme]
         serials = ["AC104217-5"]
@@ -77,7 +67,7 @@ def test_a_device_on_the_list_gets_a_key_and_a_label(tmp_path: Path) -> None:
         [acme.models]
         M1 = "Meter, one phase"
     """
-    with live_server(tmp_path, "--strategy", "acme-serial-list", **configured(tmp_path, section)) as live:
+    with live_server(tmp_path, "--strategy", "acme-serial-list", **configured(acme, tmp_path, section)) as live:
         told = live.provision("AC104217-5", model="M1", credentialsType="ACME_KEY")
 
         shown = live.show("AC104217-5")
@@ -90,13 +80,15 @@ def test_a_device_on_the_list_gets_a_key_and_a_label(tmp_path: Path) -> None:
     assert line.split(" ")[1:] == ["AC104217-5", "created", "ACME_KEY", "http"]
 
 
-def test_each_refusal_is_a_failure_to_the_device_and_has_its_own_code_for_the_operator(tmp_path: Path) -> None:
+def test_each_refusal_is_a_failure_to_the_device_and_has_its_own_code_for_the_operator(
+    acme: Path, tmp_path: Path
+) -> None:
     section = """
         [acme]
         serials = ["AC104217-5"]
         blocked_models = ["M0"]
     """
-    with live_server(tmp_path, "--strategy", "acme-serial-list", **configured(tmp_path, section)) as live:
+    with live_server(tmp_path, "--strategy", "acme-serial-list", **configured(acme, tmp_path, section)) as live:
         requests = [
             live.request(),
             live.request("meter-7"),
@@ -111,8 +103,8 @@ def test_each_refusal_is_a_failure_to_the_device_and_has_its_own_code_for_the_op
     assert codes == ["acme-no-serial", "acme-bad-serial", "acme-unknown-serial", "acme-model-blocked"]
 
 
-def test_without_its_section_a_server_is_as_if_it_were_not_there(tmp_path: Path) -> None:
-    with live_server(tmp_path, **with_plugin()) as live:
+def test_without_its_section_a_server_is_as_if_it_were_not_there(acme: Path, tmp_path: Path) -> None:
+    with live_server(tmp_path, PYTHONPATH=str(acme)) as live:
         token = live.provision("meter-1", model="M0")
 
         assert len(token) == 20
@@ -122,11 +114,11 @@ def test_without_its_section_a_server_is_as_if_it_were_not_there(tmp_path: Path)
         assert listed(live.process.environment)["state"] == "active"
 
 
-def test_it_is_listed_with_its_hooks(tmp_path: Path) -> None:
-    info = listed(environment(tmp_path, **with_plugin()))
+def test_it_is_listed_with_its_hooks(acme: Path, tmp_path: Path) -> None:
+    info = listed(environment(tmp_path, PYTHONPATH=str(acme)))
 
     assert (info["state"], info["api_version"], info["reason"]) == ("active", 1, "")
-    assert info["source"] == ("firstboot-acme 1.0" if INSTALLED else "configuration")
+    assert info["source"] == "firstboot-acme 1.0"
     assert info["hooks"] == [
         "firstboot_cli_commands",
         "firstboot_config_sections",
@@ -137,9 +129,10 @@ def test_it_is_listed_with_its_hooks(tmp_path: Path) -> None:
     ]
 
 
-def test_mistakes_in_its_section_stop_the_start_with_their_places(tmp_path: Path) -> None:
+def test_mistakes_in_its_section_stop_the_start_with_their_places(acme: Path, tmp_path: Path) -> None:
     env = environment(
-        tmp_path, **configured(tmp_path, '[acme]\nserials = ["AC104217-6"]\nsigning_key = "short"\nmodel = 1\n')
+        tmp_path,
+        **configured(acme, tmp_path, '[acme]\nserials = ["AC104217-6"]\nsigning_key = "short"\nmodel = 1\n'),
     )
 
     done = firstboot(env, "check-config", check=False)
@@ -149,8 +142,8 @@ def test_mistakes_in_its_section_stop_the_start_with_their_places(tmp_path: Path
     assert "Traceback" not in done.stderr
 
 
-def test_its_command_is_one_of_firstboots(tmp_path: Path) -> None:
-    env = environment(tmp_path, **with_plugin())
+def test_its_command_is_one_of_firstboots(acme: Path, tmp_path: Path) -> None:
+    env = environment(tmp_path, PYTHONPATH=str(acme))
 
     good = firstboot(env, "acme", "check-serial", "AC104217-5", check=False)
     bad = firstboot(env, "acme", "check-serial", "AC104217-6", check=False)
@@ -160,10 +153,10 @@ def test_its_command_is_one_of_firstboots(tmp_path: Path) -> None:
     assert "check digit" in bad.stderr
 
 
-def test_the_configuration_in_its_readme_is_good(tmp_path: Path) -> None:
+def test_the_configuration_in_its_readme_is_good(acme: Path, tmp_path: Path) -> None:
     (block,) = re.findall(r"```toml\n(.*?)```", (ACME / "README.md").read_text(), re.DOTALL)
     assert tomllib.loads(block)["acme"]
 
-    done = firstboot(environment(tmp_path, **configured(tmp_path, block)), "check-config", check=False)
+    done = firstboot(environment(tmp_path, **configured(acme, tmp_path, block)), "check-config", check=False)
 
     assert done.returncode == 0, done.stderr

@@ -286,7 +286,7 @@ async def test_pl_2_a_plugin_that_hangs_is_cancelled_after_its_time_out(hasty: P
             cancelled.set()
             raise
 
-    with pytest.raises(PluginFailed, match="did not answer within 0.02 s"):
+    with pytest.raises(PluginFailed, match=r"did not answer within 0\.02 s"):
         await hasty.call(hang, {})
 
     await asyncio.wait_for(cancelled.wait(), WAIT_S)

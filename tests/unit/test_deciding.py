@@ -1,4 +1,4 @@
-"""Deciding plugins may refuse or change, one after another; what they answer is checked like outside input (PL-5)."""
+"""Deciding plugins may refuse or change a device; what they answer is checked like outside input (PL-5)."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ async def test_pl_2_a_plugin_that_hangs_refuses_after_its_own_time_out() -> None
 
     manager = manager_of(hang, timeouts={"p0": timedelta(milliseconds=20)})
 
-    with pytest.raises(ProvisioningRefused, match="'p0' did not answer within 0.02 s") as caught:
+    with pytest.raises(ProvisioningRefused, match=r"'p0' did not answer within 0\.02 s") as caught:
         await Deciders(manager).ask(a_request(), PROPOSAL)
 
     assert caught.value.code == "plugin-error"
@@ -361,11 +361,11 @@ def test_pl_5_whatever_stands_in_a_change_it_is_taken_or_refused(
     try:
         changed = asyncio.run(decide(change))
     except ProvisioningRefused as refusal:
-        assert refusal.code == "plugin-error"
-        return
+        said = refusal.code
+    else:
+        said = type(changed.name).__name__ + type(changed.gateway).__name__
 
-    assert isinstance(changed.name, str)
-    assert isinstance(changed.gateway, bool)
+    assert said in ("plugin-error", "strbool")
 
 
 # -- PL-5: what it is given ------------------------------------------------------------------------

@@ -76,7 +76,7 @@ def test_no_hook_stops_at_the_first_answer_or_replays_the_past(name: str) -> Non
 
 
 def test_reading_the_hooks_imports_nothing_but_pluggy() -> None:
-    code = "import sys; import firstboot.hookspecs; print(*sorted(m for m in sys.modules if m.startswith('firstboot')))"
+    code = "import sys, firstboot.hookspecs; print(*sorted(m for m in sys.modules if m.startswith('firstboot')))"
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

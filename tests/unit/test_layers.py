@@ -23,7 +23,7 @@ FRAMEWORKS = frozenset(
 )  # fmt: skip
 FOR_TESTS = frozenset({"pytest", "pytest_asyncio", "hypothesis", "_pytest"})
 # The first words: whoever imports them gets no service along with them.
-WORDS = frozenset({"model", "errors", "names", "secret"})
+WORDS = frozenset({"model", "errors", "names", "secret", "randomness"})
 # On top: they put the services together, or start them.
 SHELL = frozenset({"app", "core", "cli", "__main__", "testing"})
 MQTT = f"{PLUGINS}.transports.mqtt"

@@ -82,7 +82,8 @@ def test_the_same_for_people() -> None:
 
 
 FORGERIES = [
-    "a\r\nb", "a\nb", "\x00", "\x1b[31mred", "\x7f", "\x85", "\u2028", "\u2029", "\u202e", "\ufeff", "\ud800", "\t",
+    "a\r\nb", "a\nb", "\t", "\x00", "\x1b[31mred", "\x7f", "\x85",
+    "\u2028", "\u2029", "\u202e", "\ufeff", "\ud800",
 ]  # fmt: skip
 
 
@@ -113,7 +114,9 @@ def test_se_5_long_values_are_cut(length: int) -> None:
 
 
 def test_a_value_cannot_take_the_place_of_what_the_record_is() -> None:
-    made = as_json("the message", time="never", level="debug", logger="somebody", error="none", exc_info=raised(ValueError()))  # fmt: skip
+    extra = {"time": "never", "level": "debug", "logger": "somebody", "error": "none"}
+
+    made = as_json("the message", **extra, exc_info=raised(ValueError()))
 
     assert made["message"] == "the message"
     assert (made["level"], made["logger"]) == ("warning", "firstboot.test")
@@ -183,11 +186,13 @@ def test_an_error_that_was_never_raised_has_a_kind() -> None:
 
 
 @pytest.fixture
-def restored() -> Iterator[None]:
+def restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Put back the loggers as they were."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     levels = {name: logging.getLogger(name).level for name in logging.root.manager.loggerDict}
+    for name in ("_srcfile", "logThreads", "logProcesses", "logMultiprocessing"):
+        monkeypatch.setattr(logging, name, getattr(logging, name))
     yield
     root.handlers[:] = handlers
     root.setLevel(level)

@@ -220,6 +220,7 @@ async def test_stopping_does_not_wait_for_ever_and_leaves_no_task(caplog: pytest
     assert slow.seen == [0]
     assert told.dropped == {"slow": 2}
     assert "plugin slow was busy when the server stopped: 2 events dropped" in caplog.messages
+    assert [task for task in asyncio.all_tasks() if "_work" in repr(task.get_coro())] == []
     for _ in range(3):  # the plugin's own task gets the turns that it needs to end
         await asyncio.sleep(0)
     assert asyncio.all_tasks() == {asyncio.current_task()}

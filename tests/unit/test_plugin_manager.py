@@ -1,4 +1,4 @@
-"""Plugins are found, loaded, listed and refused; one that cannot be used says which, where and what to do (PL-7)."""
+"""Plugins are found, loaded, listed and refused; the report says which, where and what to do (PL-7)."""
 
 from __future__ import annotations
 
@@ -245,7 +245,8 @@ def test_pl_7_two_plugins_of_one_name_stop_the_start_and_both_are_listed(files: 
 
     said = refusal(manager)
     assert said == (
-        "plugin 'twin': two plugins have this name: one from acme 1.0, one from bcme 2.0. Rename one, or take one out."
+        "plugin 'twin': two plugins have this name: one from acme 1.0, one from bcme 2.0. "
+        "Rename one, or take one out."
     )
     twins = [(info.source, info.state) for info in manager.infos() if info.name == "twin"]
     assert twins == [("acme 1.0", PluginState.ACTIVE), ("bcme 2.0", PluginState.FAILED)]
@@ -347,13 +348,16 @@ def test_a_hook_of_a_newer_server_may_be_marked_as_optional() -> None:
 @pytest.mark.parametrize(
     ("function", "said"),
     [
-        (lambda evnt: None, "takes 'evnt' in firstboot_device_provisioned, which has no such argument. Did you mean event?"),
+        (
+            lambda evnt: None,
+            "takes 'evnt' in firstboot_device_provisioned, which has no such argument. Did you mean event?",
+        ),
         (
             lambda event, database: None,
             "takes 'database' in firstboot_device_provisioned, which has no such argument. It may take: event.",
         ),
     ],
-)  # fmt: skip
+)
 def test_pl_7_wrong_argument_names_are_refused(function: Callable[..., Any], said: str) -> None:
     acme = plugin(firstboot_device_provisioned=function)
 
@@ -563,7 +567,7 @@ class AcmeConfig:
 
 @dataclass(frozen=True)
 class UncheckableConfig:
-    thing: Evil = Evil()
+    thing: Evil
 
 
 def test_a_plugin_offers_a_section_of_the_configuration() -> None:
@@ -603,7 +607,8 @@ def test_implementations_are_called_in_the_documented_order(files: PluginFiles) 
         @hookimpl({options})
         def firstboot_device_provisioning(): pass
     """
-    for name, options in [("zz_first", ""), ("aa_second", ""), ("mm_try", "tryfirst=True"), ("nn_last", "trylast=True")]:  # fmt: skip
+    marks = {"zz_first": "", "aa_second": "", "mm_try": "tryfirst=True", "nn_last": "trylast=True"}
+    for name, options in marks.items():
         files.module(name, textwrap.dedent(code).replace("{options}", options))
     files.module("installed_b", textwrap.dedent(code).replace("{options}", ""))
     files.module("installed_a", textwrap.dedent(code).replace("{options}", ""))

@@ -13,7 +13,7 @@ from firstboot import randomness
 def test_se_1_bytes_come_from_the_operating_system_and_each_is_handed_out_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    source = bytes(range(256)) * 64
+    source = bytes(range(256)) * 128
     drawn = 0
 
     def urandom(size: int) -> bytes:

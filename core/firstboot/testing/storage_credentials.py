@@ -115,7 +115,10 @@ class CredentialTests(StorageSuite):
         device = await world.make_device("meter-7", "first")
         await world.do(replace_credentials(device.id, "first", "second", keep_old_until_ms=LATER_MS))
 
-        await world.do(replace_credentials(device.id, "second", "third", at_ms=LATER_MS + 1))
+        much_later_ms = 2 * LATER_MS
+        await world.do(
+            replace_credentials(device.id, "second", "third", at_ms=LATER_MS + 1, keep_old_until_ms=much_later_ms)
+        )
 
         # A storage may forget them once a write says that it is later.
         found = await world.storage.find_credentials([digest("first")])

@@ -104,13 +104,17 @@ def private_package(directory: Path, distribution: str) -> Path:
     """
     wanted = f"{distribution}=={importlib.metadata.version(distribution)}"
     target = directory / wanted
-    if not target.exists():
-        done = subprocess.run(
-            [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(target), wanted],
-            capture_output=True, text=True, timeout=WAIT_S, check=False,
-        )  # fmt: skip
-        if done.returncode:
-            not_installed(wanted, f"pip cannot install it beside its rival: {done.stderr[-500:]}")
+    return target if target.exists() else pip_install(target, wanted)
+
+
+def pip_install(target: Path, wanted: str) -> Path:
+    """Install a distribution, without what it needs, into a folder of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(target), wanted],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        not_installed(wanted, f"pip cannot install it: {done.stderr[-500:]}")
     return target
 
 
