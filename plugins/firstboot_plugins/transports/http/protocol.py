@@ -12,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from firstboot.throttle import FailureThrottle, source_of
 from firstboot_plugins.transports.http.answers import closing_answer
 from firstboot_plugins.transports.http.in_flight import BODY_HEADERS
+from firstboot_plugins.transports.http.joined_writes import JoinedWrites
 
 if TYPE_CHECKING:
     from firstboot_plugins.transports.http.config import HttpConfig
@@ -49,7 +50,8 @@ class BoundedProtocol(HttpToolsProtocol):
         # uvicorn's own setting knows whole seconds only.
         self.timeout_keep_alive = self.config_http.keep_alive.total_seconds()  # type: ignore[assignment]
         self.source = ""
-        self._deadline: asyncio.TimerHandle | None = None
+        self._deadline: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._in_headers = True
         self._line_complete = False
         self._header_bytes = 0
@@ -62,6 +64,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        self.transport = JoinedWrites(transport, self.loop)  # type: ignore[assignment]
         self.source = source_of(self.client[0]) if self.client else ""
         self.waiting.connections += 1
         self._set_deadline(self.config_http.header_timeout.total_seconds())
@@ -69,6 +72,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._clear_deadline()
+        if self._timer is not None:
+            self._timer.cancel()
         self._unset_keepalive_if_required()
         self.waiting.connections -= 1
         self.waiting.remove(self)
@@ -180,15 +185,24 @@ class BoundedProtocol(HttpToolsProtocol):
     # -- the end -----------------------------------------------------------------------------------
 
     def _set_deadline(self, seconds: float) -> None:
-        self._clear_deadline()
-        self._deadline = self.loop.call_later(seconds, self._too_slow)
+        """Give the peer so long. The timer of an earlier deadline is used on: most are never reached."""
+        self._deadline = self.loop.time() + seconds
+        if self._timer is not None and self._timer.when() > self._deadline:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._timer = self.loop.call_at(self._deadline, self._check_deadline)
 
     def _clear_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+        self._deadline = None
 
-    def _too_slow(self) -> None:
+    def _check_deadline(self) -> None:
+        self._timer = None
+        if self._deadline is None:
+            return
+        if self.loop.time() < self._deadline:
+            self._timer = self.loop.call_at(self._deadline, self._check_deadline)
+            return
         self._deadline = None
         if self._deaf:
             self.transport.abort()
