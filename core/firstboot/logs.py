@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import logging
 import math
@@ -103,7 +104,7 @@ class _QuietHandler(logging.StreamHandler[TextIO]):
 
 def set_up_logging(level: str, log_format: str) -> None:
     """Send the log to standard error. The application calls this once; libraries and plugins never."""
-    handler = _QuietHandler(sys.stderr)
+    handler = _QuietHandler(_unbuffered(sys.stderr))
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for name in _HELD_AT_WARNING:
@@ -111,6 +112,15 @@ def set_up_logging(level: str, log_format: str) -> None:
     # No line shows them (see "Optimization" in the documentation of `logging`).
     logging._srcfile = None
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+
+
+def _unbuffered(stream: TextIO) -> TextIO:
+    """Return a stream that keeps nothing back: what cannot be written now must not fail again at the end."""
+    try:
+        raw = io.FileIO(stream.fileno(), "w", closefd=False)
+    except (OSError, ValueError):  # it is no file, or closed
+        return stream
+    return io.TextIOWrapper(raw, "utf-8", "backslashreplace", write_through=True)
 
 
 @lru_cache(maxsize=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -214,6 +215,7 @@ def test_se_5_libraries_say_nothing_below_warning_also_at_debug(
 ) -> None:
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(logging.getLogger(name), "propagate", True)  # uvicorn switches some of its own off
     set_up_logging("DEBUG", "json")
 
     logging.getLogger(name).debug("payload %s", TEXT)
@@ -302,3 +304,28 @@ def test_se_6_a_flood_of_failures_is_told_in_sum(caplog: pytest.LogCaptureFixtur
     assert (shown["source"], shown["failures"], shown["not_reported"]) == ("address 192.0.2.1", 50, 40)
     throttle.sweep()
     assert len(caplog.records) == 1
+
+
+@pytest.mark.usefixtures("restored")
+async def test_the_lines_of_one_turn_of_the_loop_are_written_together_and_a_warning_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    set_up_logging("INFO", "json")
+    log = logging.getLogger("firstboot.test")
+
+    def said() -> list[str]:
+        return [json.loads(line)["message"] for line in stream.getvalue().splitlines()]
+
+    log.info("one")
+    log.info("two")
+    held = said()
+    await asyncio.sleep(0)
+    after_the_turn = said()
+    log.info("three")
+    log.warning("four")
+
+    assert held == []
+    assert after_the_turn == ["one", "two"]
+    assert said() == ["one", "two", "three", "four"]

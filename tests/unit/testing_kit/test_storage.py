@@ -304,7 +304,7 @@ def test_random_batches_catch_a_broken_storage(kind: type[MemoryStorage]) -> Non
             )
         )
 
-    with pytest.raises(FAILURES):
+    with pytest.raises((*FAILURES, KeyError)):  # some stumble over what they forgot
         run()
 
 
