@@ -1,4 +1,4 @@
-"""A secret shows itself to nobody but who asks for it by name."""
+"""A secret shows itself to nobody but who asks for it by name (SE-4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The storage suite catches broken storages."""
+"""The storage suite catches broken storages (PL-9)."""
 
 from __future__ import annotations
 
