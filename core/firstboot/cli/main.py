@@ -67,12 +67,10 @@ def main() -> None:
         _say(error)
         sys.exit(EXIT_FAILED)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        _close_output()
         sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
     except OSError as error:
-        _close_output()
         _say(
             FirstbootError(
                 f"{error.strerror or type(error).__name__}{f': {error.filename}' if error.filename else ''}"
@@ -82,6 +80,8 @@ def main() -> None:
     except Exception as error:
         _say(FirstbootError(f"This should not happen, please report it: {where(error)}"))
         sys.exit(EXIT_FAILED)
+    finally:
+        _settle_output()
 
 
 def _check_arguments() -> None:
@@ -94,9 +94,15 @@ def _check_arguments() -> None:
             sys.exit(EXIT_USAGE)
 
 
-def _close_output() -> None:
-    """Send what is still buffered nowhere, or it would fail again when the process ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+def _settle_output() -> None:
+    """Send nowhere what nobody reads: Python would try again at the end, and exit with a status of its own."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        except (ValueError, AttributeError):  # closed, or never there
+            pass
 
 
 def _say(error: FirstbootError) -> None:
