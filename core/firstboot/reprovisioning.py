@@ -16,7 +16,16 @@ from firstboot.devices import seal_credentials, unseal_credentials
 from firstboot.errors import ProvisioningRefused
 from firstboot.keyring import Keyring
 from firstboot.model import Credentials, Device, DeviceProfile
-from firstboot.storage import AuditEntry, FoundCredentials, HandOut, ReplaceCredentials, Storage, When, Write
+from firstboot.storage import (
+    AppendAudit,
+    AuditEntry,
+    FoundCredentials,
+    HandOut,
+    ReplaceCredentials,
+    Storage,
+    When,
+    Write,
+)
 
 MAX_VALID = 16
 """Credentials of one device that are valid at the same time, those in their grace period included."""
@@ -62,6 +71,9 @@ class Reprovisioning:
             # Whoever knows the current credentials learns nothing new from the answer.
             if not _same(issued, current):
                 raise _not_the_same(device)
+            if device.delivered_at_ms is not None:
+                # To hand out again would forget the confirmed delivery, and let others ask without a proof.
+                return AppendAudit(audit), current
             when = When.ALWAYS
         else:
             self._check_unused(device, profile, digest)

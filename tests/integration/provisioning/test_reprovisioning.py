@@ -20,6 +20,7 @@ from firstboot.logins import Match
 from firstboot.model import Credentials, ProfileLimits, ReprovisionPolicy
 from firstboot.reprovisioning import MAX_VALID
 from firstboot.sessions import SessionEnd
+from firstboot.storage import ConfirmDelivery
 from firstboot_plugins.transports.mqtt.packets import Pingreq, Pingresp, Puback, Publish
 
 WINDOW = timedelta(minutes=10)
@@ -103,6 +104,20 @@ async def test_pv_6_and_pv_7_with_credentials_of_its_own_a_device_may_ask_again_
     assert statuses(first.values()) == ["SUCCESS"] * 3
     assert successes.count("created") == 3
     assert successes.count("answered-again") == 30
+
+
+async def test_pv_6_a_proof_does_not_undo_a_confirmed_delivery(retrying: Scene) -> None:
+    first = await retrying.ask()
+    device = await retrying.server.device("meter")
+    assert device is not None
+    await retrying.server.core.commits.submit(ConfirmDelivery(device.id, 1))
+
+    own = await retrying.ask(token=first["credentialsValue"])
+    replayed = await retrying.ask()
+
+    assert own == first
+    assert replayed["status"] == "FAILURE"
+    assert await refusals(retrying.server) == ["not-the-same-device"]
 
 
 async def test_pv_6_with_its_own_credentials_a_device_may_ask_again_after_it_logged_in(retrying: Scene) -> None:
