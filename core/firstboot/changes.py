@@ -8,7 +8,7 @@ import time
 
 from firstboot.errors import Unavailable
 from firstboot.profiles import ProfileDirectory
-from firstboot.sessions import SessionEnd, Sessions
+from firstboot.sessions import SessionEnd, Sessions, device_owner
 from firstboot.storage import ChangeKind, Storage
 
 logger = logging.getLogger(__name__)
@@ -83,6 +83,6 @@ class ChangeFollower:
             await self._profiles.reload()
         for change in changes:
             if change.kind in _ENDS:
-                self._sessions.end(change.ref, _ENDS[change.kind])
+                self._sessions.end(device_owner(change.ref), _ENDS[change.kind])
             self._last = change.id
         self._read_at = asked_at

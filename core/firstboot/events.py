@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from uuid import UUID
+from typing import Any
 
-from firstboot.model import Origin
+from firstboot.model import DeviceRef, Origin, Scope, TelemetryPoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceProvisioned:
     """A device got credentials; they are on disk."""
 
-    device_id: UUID
-    device_name: str
+    device: DeviceRef
     profile: str
     credentials_type: str
     how: str
@@ -30,6 +30,8 @@ class ProvisioningRefusal:
     """One of `firstboot.errors.REFUSAL_CODES`, or the code of the plugin that refused."""
     reason: str
     """For operators; a device is not told."""
+    tenant_id: int | None
+    """None when the provision key is unknown: nobody knows whose device it is."""
     device_name: str | None
     profile: str | None
     origin: Origin
@@ -40,8 +42,7 @@ class ProvisioningRefusal:
 class CredentialsChanged:
     """A device's credentials were replaced or revoked."""
 
-    device_id: UUID
-    device_name: str
+    device: DeviceRef
     credentials_type: str
     at_ms: int
 
@@ -50,8 +51,7 @@ class CredentialsChanged:
 class DeviceConnected:
     """A device logged in and has a session."""
 
-    device_name: str
-    device_id: int
+    device: DeviceRef
     origin: Origin
     at_ms: int
 
@@ -60,10 +60,33 @@ class DeviceConnected:
 class DeviceDisconnected:
     """A device's session ended."""
 
-    device_name: str
-    device_id: int
+    device: DeviceRef
     origin: Origin
     reason: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TelemetryReceived:
+    """A device reported values, and they are on disk."""
+
+    device: DeviceRef
+    points: tuple[TelemetryPoint, ...]
+    origin: Origin
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttributesChanged:
+    """Attributes of a device were set or deleted, and that is on disk."""
+
+    device: DeviceRef
+    scope: Scope
+    values: Mapping[str, Any]
+    """What was set, by key."""
+    deleted: tuple[str, ...] = ()
+    actor: str
+    """``device``, or who did it."""
     at_ms: int
 
 
@@ -71,8 +94,7 @@ class DeviceDisconnected:
 class Claim:
     """A customer's wish to own a device, or to give it back."""
 
-    device_id: UUID
-    device_name: str
+    device: DeviceRef
     customer: str
     user: str
     origin: Origin
@@ -83,8 +105,7 @@ class Claim:
 class ClaimWindowOpened:
     """A device may be claimed until ``until_ms``."""
 
-    device_id: UUID
-    device_name: str
+    device: DeviceRef
     opened_by: str
     """``device`` or ``administrator``."""
     until_ms: int

@@ -47,12 +47,96 @@ class ReprovisionPolicy(enum.StrEnum):
     """A device that proves itself gets new credentials; the old ones stay valid for a grace period."""
 
 
+class Authority(enum.StrEnum):
+    """What a person may do at all."""
+
+    SYS_ADMIN = "SYS_ADMIN"
+    """Makes tenants and their administrators; sees no devices."""
+    TENANT_ADMIN = "TENANT_ADMIN"
+    """Does everything within one tenant."""
+    CUSTOMER_USER = "CUSTOMER_USER"
+    """Sees and uses the devices of one customer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """The owner of profiles and devices."""
+    """The owner of profiles, customers and devices."""
 
     id: int
     name: str
+    public_id: UUID
+    created_at_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Customer:
+    """Whoever bought devices of a tenant."""
+
+    id: int
+    public_id: UUID
+    tenant_id: int
+    title: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """Address and whatever else a dialect keeps with a customer, by the dialect's field names."""
+    version: int = 1
+    created_at_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A person who may log in. Without a password hash the account was not activated yet."""
+
+    id: int
+    public_id: UUID
+    tenant_id: int | None
+    """None: a `Authority.SYS_ADMIN`."""
+    customer_id: int | None
+    email: str
+    """Unique in the installation, in lower case."""
+    authority: Authority
+    first_name: str | None = None
+    last_name: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """Phone and whatever else a dialect keeps with a user."""
+    enabled: bool = True
+    password_hash: str | None = field(default=None, repr=False)
+    """Argon2id, in its standard text form."""
+    must_change: bool = False
+    """Whether the password is a first one that has to be changed."""
+    activation_digest: bytes | None = field(default=None, repr=False)
+    activation_sealed: bytes | None = field(default=None, repr=False)
+    activation_until_ms: int | None = None
+    version: int = 1
+    created_at_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserSession:
+    """One login of a person, as long as it is renewed. Access ends with it, whatever a token says."""
+
+    public_id: UUID
+    user_id: int
+    refresh_digest: bytes = field(repr=False)
+    """Digest of the only refresh token that is still good."""
+    created_at_ms: int
+    expires_at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiToken:
+    """A named secret for programs, with scopes (`firstboot.scopes`)."""
+
+    id: int
+    public_id: UUID
+    tenant_id: int
+    name: str
+    """Unique in the tenant."""
+    scopes: tuple[str, ...]
+    digest: bytes = field(repr=False)
+    created_by: str
+    created_at_ms: int
+    expires_at_ms: int | None = None
+    last_used_at_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +177,11 @@ class DeviceProfile:
     description: str = ""
     weak_secret: bool = False
     """Whether the secret was chosen by a person and is shorter than 16 characters."""
+    is_default: bool = False
+    """Whether devices get this profile when none is named; one in each tenant at most."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """What a dialect keeps with a profile and the services do not look at."""
+    version: int = 1
     created_at_ms: int = 0
 
 
@@ -160,6 +249,17 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceRef:
+    """A device, as far as sessions, events and messages need to know it."""
+
+    id: int
+    public_id: UUID
+    tenant_id: int
+    profile_id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
     """One device. ``provision_state`` is its `PROVISION_STATE` attribute, None when it has none."""
 
@@ -168,8 +268,15 @@ class Device:
     tenant_id: int
     profile_id: int
     name: str
+    customer_id: int | None = None
+    """None: the device belongs to no customer."""
+    enabled: bool = True
+    """Whether the device may log in."""
     label: str | None = None
     additional_info: Mapping[str, Any] | None = None
+    details: Mapping[str, Any] | None = None
+    """What a dialect keeps with a device and the services do not look at."""
+    version: int = 1
     created_at_ms: int = 0
     provision_state: Any = None
     provisioned_at_ms: int | None = None
@@ -181,6 +288,16 @@ class Device:
     """When an operator allowed the name to be provisioned once more."""
     request_digest: bytes | None = field(default=None, repr=False)
     """Keyed digest of the request that was answered; None when the profile never answers twice."""
+
+    @property
+    def ref(self) -> DeviceRef:
+        return DeviceRef(
+            id=self.id,
+            public_id=self.public_id,
+            tenant_id=self.tenant_id,
+            profile_id=self.profile_id,
+            name=self.name,
+        )
 
     @property
     def state(self) -> str:
@@ -201,6 +318,33 @@ class Attribute:
     scope: Scope
     key: str
     value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAttribute:
+    """An attribute as it is stored, with the moment of its last change."""
+
+    scope: Scope
+    key: str
+    value: Any
+    updated_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class LatestValue:
+    """The newest value that a device reported under a key."""
+
+    key: str
+    at_ms: int
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class TelemetryPoint:
+    """What a device measured at one moment."""
+
+    at_ms: int
+    values: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

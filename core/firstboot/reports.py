@@ -66,8 +66,7 @@ class Reports:
         )
         if self._observers.wanted("firstboot_device_provisioned"):
             event = DeviceProvisioned(
-                device_id=device.public_id,
-                device_name=device.name,
+                device=device.ref,
                 profile=profile.name,
                 credentials_type=credentials.type,
                 how=how,
@@ -80,8 +79,7 @@ class Reports:
         """Tell that a device has other credentials now; its audit row was written with them."""
         if self._observers.wanted("firstboot_credentials_changed"):
             event = CredentialsChanged(
-                device_id=device.public_id,
-                device_name=device.name,
+                device=device.ref,
                 credentials_type=credentials.type,
                 at_ms=self._clock.now_ms(),
             )
@@ -130,6 +128,7 @@ class Reports:
             event = ProvisioningRefusal(
                 code=refusal.code,
                 reason=str(refusal),
+                tenant_id=profile.tenant_id if profile is not None else None,
                 device_name=device,
                 profile=profile_name,
                 origin=origin,

@@ -1,10 +1,10 @@
-"""Live sessions of devices: one per device, ended when its credentials end."""
+"""Live sessions of devices and applications, ended when the credentials behind them end."""
 
 from __future__ import annotations
 
 import enum
 import time
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 _REMEMBER_S = 10.0
 
@@ -13,11 +13,23 @@ class SessionEnd(enum.Enum):
     """Why the server ends a session."""
 
     TAKEN_OVER = "taken-over"
-    """The same device has logged in again."""
+    """The same device, or the same client of an application, has logged in again."""
     CREDENTIALS_CHANGED = "credentials-changed"
     DEVICE_DELETED = "device-deleted"
     KICKED = "kicked"
+    """An administrator has switched it off."""
     SERVER_STOPS = "server-stops"
+
+
+class Owner(NamedTuple):
+    """Whose credentials a session depends on: ``device``, ``api-token`` or ``user``, and its id."""
+
+    kind: str
+    id: int
+
+
+def device_owner(device_id: int) -> Owner:
+    return Owner("device", device_id)
 
 
 class LiveSession(Protocol):
@@ -29,48 +41,56 @@ class LiveSession(Protocol):
 
 
 class Sessions:
-    """The sessions of this node, by device id."""
+    """The sessions of this node. An owner has one in each slot, such as one for each client id."""
 
     def __init__(self) -> None:
-        self._sessions: dict[int, LiveSession] = {}
-        self._ended_at: dict[int, float] = {}
+        self._sessions: dict[Owner, dict[object, LiveSession]] = {}
+        self._ended_at: dict[Owner, float] = {}
         """In the order of the moments."""
 
     def __len__(self) -> int:
-        return len(self._sessions)
+        return sum(map(len, self._sessions.values()))
 
-    def open(self, device_id: int, session: LiveSession, *, judged_at: float) -> bool:
-        """Register a session in place of the device's former one, which is closed.
+    def is_open(self, owner: Owner) -> bool:
+        """Say whether the owner has any session here."""
+        return owner in self._sessions
+
+    def open(self, owner: Owner, session: LiveSession, *, judged_at: float, slot: object = "") -> bool:
+        """Register a session in place of the former one in its slot, which is closed.
 
         ``judged_at``: monotonic time at which its credentials were looked up. Returns False, and registers
-        nothing, when the device's sessions were ended since: those credentials may be void.
+        nothing, when the owner's sessions were ended since: those credentials may be void.
         """
-        ended_at = self._ended_at.get(device_id)
+        ended_at = self._ended_at.get(owner)
         if ended_at is not None and ended_at >= judged_at:
             return False
-        former = self._sessions.pop(device_id, None)
-        self._sessions[device_id] = session
+        slots = self._sessions.setdefault(owner, {})
+        former = slots.get(slot)
+        slots[slot] = session
         if former is not None:
             former.end(SessionEnd.TAKEN_OVER)
         return True
 
-    def close(self, device_id: int, session: LiveSession) -> bool:
-        """Forget a session that has ended by itself; say whether it still was the device's session."""
-        if self._sessions.get(device_id) is session:
-            del self._sessions[device_id]
-            return True
-        return False
+    def close(self, owner: Owner, session: LiveSession, *, slot: object = "") -> bool:
+        """Forget a session that has ended by itself; say whether it still was the one in its slot."""
+        slots = self._sessions.get(owner, {})
+        if slots.get(slot) is not session:
+            return False
+        del slots[slot]
+        if not slots:
+            del self._sessions[owner]
+        return True
 
-    def end(self, device_id: int, why: SessionEnd) -> bool:
-        """Close the device's session, also one that is just being opened; say whether there was one."""
+    def end(self, owner: Owner, why: SessionEnd) -> bool:
+        """Close the owner's sessions, also one that is just being opened; say whether there was any."""
         now = time.monotonic()
-        self._ended_at.pop(device_id, None)
-        self._ended_at[device_id] = now
+        self._ended_at.pop(owner, None)
+        self._ended_at[owner] = now
         self._forget(now)
-        session = self._sessions.pop(device_id, None)
-        if session is not None:
+        ended = self._sessions.pop(owner, {})
+        for session in ended.values():
             session.end(why)
-        return session is not None
+        return bool(ended)
 
     def _forget(self, now: float) -> None:
         while self._ended_at:
@@ -81,5 +101,5 @@ class Sessions:
 
     def end_all(self, why: SessionEnd) -> None:
         """Close every session."""
-        for device_id in list(self._sessions):
-            self.end(device_id, why)
+        for owner in list(self._sessions):
+            self.end(owner, why)

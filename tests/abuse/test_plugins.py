@@ -90,7 +90,7 @@ class Observing:
 
     @hookimpl
     async def firstboot_device_provisioned(self, event: Any) -> None:
-        await self._act(event.device_name)
+        await self._act(event.device.name)
 
 
 class OddStrategy:
@@ -438,7 +438,7 @@ async def test_pl_4_the_events_that_wait_are_bounded(tmp_path: Path) -> None:
         tmp_path, plugins={"slow": Observing(stand_still)}, plugin_settings={"timeout": "10s"}
     ) as server:
         await server.post((await server.profile()).request("meter-0"))
-        event = SimpleNamespace(device_name="flood")
+        event = SimpleNamespace(device=SimpleNamespace(name="flood"))
         for _ in range(3 * QUEUE_LENGTH):
             server.services.observers.tell("firstboot_device_provisioned", event)
 

@@ -14,7 +14,7 @@ from firstboot import changes as changes_module
 from firstboot.changes import MAX_AGE_S, ChangeFollower
 from firstboot.errors import Unavailable
 from firstboot.profiles import ProfileDirectory
-from firstboot.sessions import SessionEnd, Sessions
+from firstboot.sessions import Owner, SessionEnd, Sessions
 from firstboot.storage import Change, ChangeKind, Storage
 
 WAIT_S = 10.0
@@ -69,9 +69,9 @@ class RecordedSessions(Sessions):
         super().__init__()
         self.ends: list[tuple[int, SessionEnd]] = []
 
-    def end(self, device_id: int, why: SessionEnd) -> bool:
-        self.ends.append((device_id, why))
-        return super().end(device_id, why)
+    def end(self, owner: Owner, why: SessionEnd) -> bool:
+        self.ends.append((owner.id, why))
+        return super().end(owner, why)
 
 
 class World:

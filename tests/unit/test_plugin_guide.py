@@ -59,8 +59,7 @@ async def test_the_plugin_of_the_guide_observes(tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     observers = Observers(plugin_of_the_guide(tmp_path))
     event = DeviceProvisioned(
-        device_id=a_device().public_id,
-        device_name="sensor-4711",
+        device=a_device(name="sensor-4711").ref,
         profile="rooms",
         credentials_type="ACME_PIN",
         how="created",

@@ -163,7 +163,7 @@ class DevicePrinter:
     @hookimpl
     async def firstboot_device_provisioned(self, event: DeviceProvisioned) -> None:
         _line(
-            "+", event.device_name, f"provisioned over {event.origin.transport}, {event.credentials_type}", "green"
+            "+", event.device.name, f"provisioned over {event.origin.transport}, {event.credentials_type}", "green"
         )
 
     @hookimpl
@@ -172,12 +172,12 @@ class DevicePrinter:
 
     @hookimpl
     async def firstboot_device_connected(self, event: DeviceConnected) -> None:
-        _line(">", event.device_name, f"connected over {event.origin.transport}", "green")
+        _line(">", event.device.name, f"connected over {event.origin.transport}", "green")
 
     @hookimpl
     async def firstboot_device_disconnected(self, event: DeviceDisconnected) -> None:
         why = "" if event.reason == "disconnected" else f": {event.reason}"
-        _line("<", event.device_name, f"disconnected{why}", "yellow")
+        _line("<", event.device.name, f"disconnected{why}", "yellow")
 
 
 def _line(mark: str, device: str, what: str, colour: str) -> None:

@@ -12,14 +12,13 @@ from firstboot.config import Config, ConfigSource
 from firstboot.errors import ConfigError
 from firstboot.events import DeviceProvisioned
 from firstboot.hookspecs import Change, Refuse
-from firstboot.model import Attribute, DeviceProposal, ProvisioningRequest, Scope
+from firstboot.model import Attribute, DeviceProposal, DeviceRef, ProvisioningRequest, Scope
 from firstboot.secret import Secret
 from firstboot.testing import NOW_MS, ORIGIN, PluginConformance
 
 PROPOSAL = DeviceProposal(name="AC104217-5", profile="sensor", tenant=1)
 EVENT = DeviceProvisioned(
-    device_id=UUID(int=7),
-    device_name="AC104217-5",
+    device=DeviceRef(id=7, public_id=UUID(int=7), tenant_id=1, profile_id=1, name="AC104217-5"),
     profile="sensor",
     credentials_type="ACME_KEY",
     how="created",
@@ -108,7 +107,7 @@ def test_each_device_gets_a_line(tmp_path: Path) -> None:
     plugin = configured(AcmePlugin(), AcmeConfig(log_file=tmp_path / "acme.log"))
 
     plugin.firstboot_device_provisioned(EVENT)
-    plugin.firstboot_device_provisioned(replace(EVENT, device_name="AC104218-3"))
+    plugin.firstboot_device_provisioned(replace(EVENT, device=replace(EVENT.device, name="AC104218-3")))
 
     assert (tmp_path / "acme.log").read_text().splitlines() == [
         "2023-11-14T22:13:20+00:00 AC104217-5 created ACME_KEY test",

@@ -264,7 +264,9 @@ def test_an_unexpected_error_is_one_line_without_its_text(
 
 
 def test_a_reader_that_leaves_early_causes_no_noise(cli: CommandLine) -> None:
-    names = "\n".join(f"{number:0200}" for number in range(500))  # more than fits a pipe: the end must meet its close
+    names = "\n".join(
+        f"{number:0200}" for number in range(500)
+    )  # more than fits a pipe: the end must meet its close
     cli("device", "create", "--profile", _demo(cli), "--from-file", "-", stdin=names)
 
     command = f"{sys.executable} -m firstboot device list --limit 500 | head -1"

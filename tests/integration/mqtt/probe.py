@@ -16,11 +16,10 @@ from tests.harness import REQUEST_TOPIC, WAIT_S, MqttPeer, Profile, TestServer
 
 from firstboot.devices import DeviceDraft
 from firstboot.hookspecs import hookimpl
-from firstboot.logins import Match
 from firstboot.model import Credentials, Origin
 from firstboot_plugins.credentials.access_token import AccessTokens
 from firstboot_plugins.credentials.mqtt_basic import MqttBasic
-from firstboot_plugins.transports.mqtt.dialect import ConnectRefused, Message, Reply, SessionTopics
+from firstboot_plugins.transports.mqtt.dialect import ConnectRefused, Login, Message, Reply, SessionTopics
 from firstboot_plugins.transports.mqtt.door import Door
 from firstboot_plugins.transports.mqtt.packets import Connack, Connect, Packet, Publish
 
@@ -140,6 +139,12 @@ class Topics:
         self._publish = publish
         self._filters: set[str] = set()
 
+    def owns(self, topic: str) -> bool:
+        return True
+
+    def close(self) -> None:
+        pass
+
     def subscribe(self, topic_filter: str, qos: int) -> int | None:
         if topic_filter == "crash":
             raise ZeroDivisionError("a test's dialect")
@@ -174,7 +179,7 @@ class ProbeDialect:
             raise ZeroDivisionError("a test's dialect")
         return Topics(self._publish) if connect.client_id.startswith("probe") else None
 
-    async def login(self, connect: Connect, origin: Origin) -> Match:
+    async def login(self, connect: Connect, origin: Origin) -> Login:
         if connect.client_id == "crash-at-login":
             raise ZeroDivisionError("a test's dialect")
         raise ConnectRefused(5, 0x87)

@@ -14,7 +14,7 @@ from tests.integration.mqtt.probe import LEVELS, basic_device, connected, rest, 
 from firstboot.devices import DeviceDraft, seal_credentials
 from firstboot.logins import credentials_digest
 from firstboot.model import Credentials
-from firstboot.sessions import SessionEnd
+from firstboot.sessions import SessionEnd, device_owner
 from firstboot.storage import AuditEntry, Outcome, ReplaceCredentials, When
 from firstboot_plugins.transports.mqtt.packets import (
     Auth,
@@ -422,7 +422,7 @@ async def test_a_login_that_was_judged_before_its_device_ended_is_not_accepted(
 
     async def ended_meanwhile(match: object) -> None:
         await record(match)  # type: ignore[arg-type]
-        shared.services.sessions.end(device.id, SessionEnd.CREDENTIALS_CHANGED)
+        shared.services.sessions.end(device_owner(device.id), SessionEnd.CREDENTIALS_CHANGED)
 
     monkeypatch.setattr(shared.services.logins, "record", ended_meanwhile)
 

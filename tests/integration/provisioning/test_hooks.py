@@ -165,7 +165,7 @@ async def test_observers_are_told_of_a_success_without_a_secret(tmp_path: Path) 
 
         event = await plugin.observed()
         assert isinstance(event, DeviceProvisioned)
-        assert (event.device_name, event.how, event.credentials_type) == ("meter", "created", "ACCESS_TOKEN")
+        assert (event.device.name, event.how, event.credentials_type) == ("meter", "created", "ACCESS_TOKEN")
         assert "nobody-may-see" not in repr(event)
 
 

@@ -57,7 +57,7 @@ async def test_rotated_credentials_are_told_as_a_change_and_as_a_provisioning(tm
         assert isinstance(changed, CredentialsChanged)
         assert isinstance(rotated, DeviceProvisioned)
         assert (created.how, rotated.how) == ("created", "rotated")
-        assert (changed.device_id, changed.credentials_type) == (device.public_id, "ACCESS_TOKEN")
+        assert (changed.device.public_id, changed.credentials_type) == (device.public_id, "ACCESS_TOKEN")
 
 
 async def test_a_login_and_its_end_are_told(tmp_path: Path) -> None:
@@ -72,4 +72,4 @@ async def test_a_login_and_its_end_are_told(tmp_path: Path) -> None:
         connected, disconnected = await observer.next(), await observer.next()
         assert isinstance(connected, DeviceConnected)
         assert isinstance(disconnected, DeviceDisconnected)
-        assert connected.device_name == disconnected.device_name == "meter-1"
+        assert connected.device.name == disconnected.device.name == "meter-1"

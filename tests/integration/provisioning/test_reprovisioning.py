@@ -19,7 +19,7 @@ from tests.integration.provisioning.fake_clock import FakeClock
 from firstboot.logins import Match
 from firstboot.model import Credentials, ProfileLimits, ReprovisionPolicy
 from firstboot.reprovisioning import MAX_VALID
-from firstboot.sessions import SessionEnd
+from firstboot.sessions import SessionEnd, device_owner
 from firstboot.storage import ConfirmDelivery
 from firstboot_plugins.transports.mqtt.packets import Pingreq, Pingresp, Puback, Publish
 
@@ -374,7 +374,7 @@ async def test_new_credentials_are_let_in_though_their_change_is_noticed_only_du
         await record(match)
         if not noticed:
             noticed.append(match.found.device_id)
-            sessions.end(match.found.device_id, SessionEnd.CREDENTIALS_CHANGED)
+            sessions.end(device_owner(match.found.device_id), SessionEnd.CREDENTIALS_CHANGED)
 
     await rotating.ask(token="old-token")
     new = (await rotating.ask(token="old-token"))["credentialsValue"]

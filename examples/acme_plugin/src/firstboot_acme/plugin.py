@@ -86,7 +86,7 @@ class AcmePlugin:
             return
         at = datetime.fromtimestamp(event.at_ms / 1000, UTC).isoformat(timespec="seconds")
         with self._acme.log_file.open("a", encoding="utf-8") as log:
-            log.write(f"{at} {event.device_name} {event.how} {event.credentials_type} {event.origin.transport}\n")
+            log.write(f"{at} {event.device.name} {event.how} {event.credentials_type} {event.origin.transport}\n")
 
 
 plugin = AcmePlugin()

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 
 from firstboot.app import Services
 from firstboot.errors import ProfileNotProven, Refused, Unavailable
-from firstboot.logins import Match
 from firstboot.model import Origin, Provisioned, ProvisioningRequest
+from firstboot.sessions import device_owner
 from firstboot_plugins.dialects.thingsboard import provisioning_json, provisioning_protobuf
 from firstboot_plugins.dialects.thingsboard.login import log_in
 from firstboot_plugins.dialects.thingsboard.provisioning_request import (
@@ -16,7 +16,7 @@ from firstboot_plugins.dialects.thingsboard.provisioning_request import (
     NotJson,
     UnreadableRequest,
 )
-from firstboot_plugins.transports.mqtt.dialect import Message, Reply, SessionTopics
+from firstboot_plugins.transports.mqtt.dialect import Login, Message, NoTopics, Reply, SessionTopics
 from firstboot_plugins.transports.mqtt.packets import Connect, Publish, Reason
 
 PROVISION_USER = "provision"
@@ -38,8 +38,13 @@ class ThingsBoardMqtt:
             return ProvisionSession(self._services, origin.address)
         return None
 
-    async def login(self, connect: Connect, origin: Origin) -> Match:
-        return await log_in(connect, origin, self._services.logins)
+    async def login(self, connect: Connect, origin: Origin) -> Login:
+        match = await log_in(connect, origin, self._services.logins)
+        await self._services.logins.record(match)
+        device = match.found.device
+        return Login(
+            owner=device_owner(device.id), name=device.name, topics=lambda send: NoTopics(), device=device
+        )
 
 
 class ProvisionSession:
@@ -54,6 +59,12 @@ class ProvisionSession:
         self._speaks_protobuf = False
         self._answered: tuple[int, int, Reply] | None = None
         """Packet id, hash of the payload and answer of the last request that a client may send again."""
+
+    def owns(self, topic: str) -> bool:
+        return True
+
+    def close(self) -> None:
+        pass
 
     def subscribe(self, topic_filter: str, qos: int) -> int | None:
         if topic_filter != RESPONSE_TOPIC:

@@ -7,11 +7,10 @@ import logging
 from typing import TYPE_CHECKING
 
 from firstboot.errors import Unavailable
-from firstboot.logins import Match
 from firstboot.model import Origin
 from firstboot.secret import random_text
 from firstboot_plugins.transports.mqtt.config import MqttConfig
-from firstboot_plugins.transports.mqtt.dialect import ConnectRefused
+from firstboot_plugins.transports.mqtt.dialect import ConnectRefused, Login
 from firstboot_plugins.transports.mqtt.packets import Connect, Properties, Property, Reason
 
 if TYPE_CHECKING:
@@ -32,17 +31,15 @@ V3_CODES: dict[int, int] = {
 """What MQTT 3 has a code for when a CONNECT breaks a rule; after other faults the connection just closes."""
 
 
-async def judge(door: Door, connect: Connect, origin: Origin) -> Match:
-    """Return the device that a CONNECT proves, once its first login is recorded.
+async def judge(door: Door, connect: Connect, origin: Origin) -> Login:
+    """Return what a CONNECT proves.
 
     Raises: `ConnectRefused`, after the time for which the answer is to be held back; nothing else.
     """
     if connect.level < V5 and not connect.client_id and not connect.clean_start:
         raise ConnectRefused(V3_REFUSED_CLIENT_ID, Reason.CLIENT_ID_NOT_VALID)  # MQTT-3.1.3-8
     try:
-        match = await door.login(connect, origin)
-        await door.services.logins.record(match)
-        return match
+        return await door.login(connect, origin)
     except ConnectRefused as refusal:
         if refusal.delay_s:
             await asyncio.sleep(refusal.delay_s)

@@ -22,8 +22,8 @@ from firstboot_plugins.transports.mqtt.admission import (
     judge,
     terms,
 )
-from firstboot_plugins.transports.mqtt.device_session import END_REASONS, DeviceSession
-from firstboot_plugins.transports.mqtt.dialect import ConnectRefused, Reply, SessionTopics
+from firstboot_plugins.transports.mqtt.dialect import ConnectRefused, Message, Reply, SessionTopics
+from firstboot_plugins.transports.mqtt.open_session import END_REASONS, OpenSession
 from firstboot_plugins.transports.mqtt.outgoing import Delivered, NotAcknowledged, Outgoing
 from firstboot_plugins.transports.mqtt.packets import (
     Connack,
@@ -75,9 +75,9 @@ class Connection(asyncio.Protocol):
     """Reads packets and answers them; asks the dialects what they mean."""
 
     __slots__ = (
-        "_device", "_door", "_expelled", "_filled_at", "_keep_alive_s", "_linger_until", "_outgoing",
-        "_quiet_since", "_reader", "_subscriptions", "_tokens", "_topics", "_transport", "_waiting", "_worker",
-        "address", "level", "origin", "phase",
+        "_door", "_expelled", "_filled_at", "_keep_alive_s", "_linger_until", "_outgoing",
+        "_quiet_since", "_reader", "_session", "_subscriptions", "_tokens", "_topics", "_transport", "_waiting",
+        "_worker", "address", "level", "origin", "phase",
     )  # fmt: skip
 
     def __init__(self, door: Door) -> None:
@@ -91,7 +91,7 @@ class Connection(asyncio.Protocol):
         self._keep_alive_s = door.connect_timeout_s
         self._linger_until = 0.0
         self._expelled = False
-        self._device: DeviceSession | None = None
+        self._session: OpenSession | None = None
         self._topics: SessionTopics | None = None
         self._subscriptions: Subscriptions | None = None
         self._waiting: deque[Publish] | None = None
@@ -171,7 +171,7 @@ class Connection(asyncio.Protocol):
             handler = _HANDLERS.get(type(packet))
             if handler is not None:
                 handler(self, packet)
-            elif self._device is not None:
+            elif self._session is not None:
                 self._leave(Reason.PROTOCOL_ERROR, "unexpected packet")
 
     def _spend_token(self, now: float) -> bool:
@@ -208,24 +208,24 @@ class Connection(asyncio.Protocol):
     async def _login(self, connect: Connect, *, again: bool = False) -> None:
         judged_at = time.monotonic()
         try:
-            match = await judge(self._door, connect, self.origin)
+            login = await judge(self._door, connect, self.origin)
         except ConnectRefused as refusal:
             self._refuse(refusal.v3, refusal.v5)
             return
         if self.phase is not Phase.JUDGED:
             return
-        device = DeviceSession(self._door.services, match, self.origin, self)
-        if not device.open(judged_at=judged_at):
+        session = OpenSession(self._door.services, login, self.origin, self)
+        if not session.open(judged_at=judged_at):
             if again:
                 self._refuse(V3_NOT_AUTHORIZED, Reason.NOT_AUTHORIZED)
             else:  # the credentials were replaced meanwhile, perhaps by those that the device has just shown
                 await self._login(connect, again=True)
             return
-        self._device = device
-        self._topics = self._door.device_topics(match)
+        self._session = session
+        self._topics = login.topics(self.push)
         self._door.crowd.leave(self)
         self._accept(connect, terms(connect, self._door.config))
-        device.tell_connected()
+        session.tell_connected()
         self._transport.resume_reading()
         self._read(self._reader)
 
@@ -252,7 +252,7 @@ class Connection(asyncio.Protocol):
         if len(self._waiting) >= config.max_in_flight:
             self._leave(Reason.RECEIVE_MAXIMUM_EXCEEDED, "too many messages in flight")
             return
-        if self._device is None:
+        if self._session is None:
             self._door.crowd.stirred(self)
             size = len(packet.payload) + sum(len(each.payload) for each in self._waiting)
             if size > config.max_packet_size:
@@ -286,7 +286,7 @@ class Connection(asyncio.Protocol):
         parts: list[bytes] = []
         if packet.packet_id is not None:
             # A provision-only session answers QoS 2 with PUBACK (contract PM-10).
-            kind = Pubrec if packet.qos == 2 and self._device is not None else Puback
+            kind = Pubrec if packet.qos == 2 and self._session is not None else Puback
             parts.append(kind(packet.packet_id, reply.reason).encode(self.level))
         assert self._outgoing is not None  # made with the CONNECT
         try:
@@ -297,11 +297,21 @@ class Connection(asyncio.Protocol):
         self._write(b"".join(parts))
         if reply.close:
             self._leave(reply.reason, "refused message")
-        elif self._device is None:
+        elif self._session is None:
             self._linger_until = self._door.now() + self._door.provision_linger_s
 
+    def push(self, message: Message) -> None:
+        """Send something that no message of the client has asked for."""
+        if self.phase is not Phase.OPEN:
+            return
+        assert self._outgoing is not None  # made with the CONNECT
+        try:
+            self._write(self._outgoing.send(message))
+        except NotAcknowledged:
+            self._leave(Reason.QUOTA_EXCEEDED, "does not acknowledge")
+
     def _on_pubrel(self, packet: Pubrel) -> None:
-        if self._device is not None:
+        if self._session is not None:
             self._write(Pubcomp(packet.packet_id).encode(self.level))
 
     def _on_puback(self, packet: Puback) -> None:
@@ -333,7 +343,7 @@ class Connection(asyncio.Protocol):
         self._write(Pingresp().encode(self.level))
 
     def _on_disconnect(self, packet: Disconnect) -> None:
-        if self.level == V5 and self._device is None:
+        if self.level == V5 and self._session is None:
             self._write(Disconnect().encode(V5))  # contract PM-7
         self._close("disconnected")
 
@@ -367,9 +377,11 @@ class Connection(asyncio.Protocol):
         self._transport.close()
 
     def _close_session(self, why: str) -> None:
-        device, self._device = self._device, None
-        if device is not None:
-            device.close(why)
+        session, self._session = self._session, None
+        if session is not None:
+            session.close(why)
+            assert self._topics is not None  # an open session has topics
+            self._topics.close()
 
     def _write(self, data: bytes) -> None:
         transport = self._transport

@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from firstboot.logins import Match
-from firstboot.model import Origin
-from firstboot_plugins.transports.mqtt.packets import Connect, Publish
+from firstboot.model import DeviceRef, Origin
+from firstboot.sessions import Owner
+from firstboot_plugins.transports.mqtt.packets import Connect, Publish, Reason
 
 
 class ConnectRefused(Exception):
@@ -56,7 +56,11 @@ class Reply:
 
 
 class SessionTopics(Protocol):
-    """The topics of one session."""
+    """The topics of one session that a dialect serves."""
+
+    def owns(self, topic: str) -> bool:
+        """Say whether this topic name or filter is the dialect's to grant or refuse; the broker has the others."""
+        ...
 
     def subscribe(self, topic_filter: str, qos: int) -> int | None:
         """Return the granted QoS, None to refuse."""
@@ -69,6 +73,74 @@ class SessionTopics(Protocol):
     async def publish(self, message: Publish) -> Reply:
         """Act on a message, one at a time in the order of their arrival; the door acknowledges it then."""
         ...
+
+    def close(self) -> None:
+        """Let go of what the session holds; called once, when it has ended."""
+        ...
+
+
+class NoTopics:
+    """The topics of a session for which no dialect serves any."""
+
+    def owns(self, topic: str) -> bool:
+        return False
+
+    def subscribe(self, topic_filter: str, qos: int) -> int | None:
+        return None
+
+    def unsubscribe(self, topic_filter: str) -> bool:
+        return False
+
+    async def publish(self, message: Publish) -> Reply:
+        return Reply(Reason.TOPIC_NAME_INVALID)
+
+    def close(self) -> None:
+        pass
+
+
+class TopicRights(Protocol):
+    """What a session may do on the topics of the broker, and how it sees them.
+
+    The broker's own topics ("inner") begin with the tenant, so that tenants never meet. Inner and outer form
+    are computed from the verified identity alone.
+    """
+
+    may_retain: bool
+    """Whether messages may be retained; otherwise RETAIN is cleared (threat MQ-9)."""
+
+    def publish_to(self, topic: str) -> str | None:
+        """Return the inner topic, None when the session may not publish there."""
+        ...
+
+    def subscribe_to(self, topic_filter: str) -> str | None:
+        """Return the inner filter, None when the session may not subscribe there."""
+        ...
+
+    def seen_as(self, inner_topic: str) -> str | None:
+        """Return how a delivered topic is named to the client, None when it may not see it."""
+        ...
+
+
+Sender = Callable[[Message], None]
+"""Sends something to the client at any time, while its session lives."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """Who a CONNECT has proven to be, and what the session may do."""
+
+    owner: Owner
+    """Whose credentials these are: the session ends with them."""
+    name: str
+    """For logs and events."""
+    topics: Callable[[Sender], SessionTopics]
+    """Makes the session's topics once the session is open."""
+    slot: str = ""
+    """The owner has one session in each slot: a device one in all, an application one for each client id."""
+    rights: TopicRights | None = None
+    """None: no ordinary publish and subscribe at all."""
+    device: DeviceRef | None = None
+    """The device, if it is one."""
 
 
 class MqttDialect(Protocol):
@@ -83,8 +155,8 @@ class MqttDialect(Protocol):
         """
         ...
 
-    async def login(self, connect: Connect, origin: Origin) -> Match:
-        """Return the device that the CONNECT proves.
+    async def login(self, connect: Connect, origin: Origin) -> Login | None:
+        """Return what the CONNECT proves; None when its credentials are not of this dialect's form.
 
         Raises: `ConnectRefused`; then the next dialect is asked. `firstboot.errors.Unavailable`.
         """

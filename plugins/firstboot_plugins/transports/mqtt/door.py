@@ -18,7 +18,6 @@ from firstboot.app import Services
 from firstboot.config import Address
 from firstboot.errors import PluginError, StartRefused
 from firstboot.listening import BACKLOG, address_of, bound_socket
-from firstboot.logins import Match
 from firstboot.model import Origin
 from firstboot.sessions import SessionEnd
 from firstboot.throttle import FailureThrottle, source_of
@@ -26,26 +25,13 @@ from firstboot_plugins.transports.mqtt.admission import V3_NOT_AUTHORIZED
 from firstboot_plugins.transports.mqtt.config import MqttConfig
 from firstboot_plugins.transports.mqtt.connection import Connection
 from firstboot_plugins.transports.mqtt.crowd import Crowd
-from firstboot_plugins.transports.mqtt.dialect import ConnectRefused, MqttDialect, Reply, SessionTopics
-from firstboot_plugins.transports.mqtt.packets import Connect, Publish, Reason
+from firstboot_plugins.transports.mqtt.dialect import ConnectRefused, Login, MqttDialect
+from firstboot_plugins.transports.mqtt.packets import Connect, Reason
 
 logger = logging.getLogger(__name__)
 
 CHECK_INTERVAL_S = 0.5
 MAX_LINES_PER_MINUTE = 10
-
-
-class NoTopics:
-    """The topics of a session for which no dialect serves any."""
-
-    def subscribe(self, topic_filter: str, qos: int) -> int | None:
-        return None
-
-    def unsubscribe(self, topic_filter: str) -> bool:
-        return False
-
-    async def publish(self, message: Publish) -> Reply:
-        return Reply(Reason.TOPIC_NAME_INVALID)
 
 
 class Door:
@@ -137,7 +123,7 @@ class Door:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def login(self, connect: Connect, origin: Origin) -> Match:
+    async def login(self, connect: Connect, origin: Origin) -> Login:
         """Ask the dialects in turn; the first refusal is the one that counts.
 
         Raises: `ConnectRefused`, `firstboot.errors.Unavailable`.
@@ -145,14 +131,12 @@ class Door:
         first_refusal: ConnectRefused | None = None
         for dialect in self.dialects:
             try:
-                return await dialect.login(connect, origin)
+                login = await dialect.login(connect, origin)
+                if login is not None:
+                    return login
             except ConnectRefused as refusal:
                 first_refusal = first_refusal or refusal
         raise first_refusal or ConnectRefused(V3_NOT_AUTHORIZED, Reason.NOT_AUTHORIZED)
-
-    def device_topics(self, match: Match) -> SessionTopics:
-        """Return the topics of a device that has logged in."""
-        return NoTopics()
 
     def may_log(self, address: str) -> bool:
         """Say whether one more line about this peer is not too much (threat SE-6)."""

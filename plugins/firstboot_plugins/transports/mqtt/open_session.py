@@ -1,12 +1,12 @@
-"""A device that has logged in, as the rest of the server sees it."""
+"""A session that has logged in, as the rest of the server sees it."""
 
 from __future__ import annotations
 
 from firstboot.app import Services
 from firstboot.events import DeviceConnected, DeviceDisconnected
-from firstboot.logins import Match
 from firstboot.model import Origin
 from firstboot.sessions import LiveSession, SessionEnd
+from firstboot_plugins.transports.mqtt.dialect import Login
 from firstboot_plugins.transports.mqtt.packets import Reason
 
 END_REASONS = {
@@ -19,27 +19,28 @@ END_REASONS = {
 """What a version 5 client is told when the server ends its session."""
 
 
-class DeviceSession:
-    """The registered session of a device. Observers hear of its begin and its end."""
+class OpenSession:
+    """The registered session of a device or an application. Observers hear of the begin and end of a device's."""
 
-    __slots__ = ("_live", "_match", "_origin", "_services")
+    __slots__ = ("_live", "_origin", "_services", "login")
 
-    def __init__(self, services: Services, match: Match, origin: Origin, live: LiveSession) -> None:
+    def __init__(self, services: Services, login: Login, origin: Origin, live: LiveSession) -> None:
         self._services = services
-        self._match = match
+        self.login = login
         self._origin = origin
         self._live = live
 
     def open(self, *, judged_at: float) -> bool:
-        """Take the place of the device's former session; False when these credentials may be void by now."""
-        return self._services.sessions.open(self._match.found.device_id, self._live, judged_at=judged_at)
+        """Take the place of the former session; False when these credentials may be void by now."""
+        login = self.login
+        return self._services.sessions.open(login.owner, self._live, judged_at=judged_at, slot=login.slot)
 
     def tell_connected(self) -> None:
+        device = self.login.device
         observers = self._services.observers
-        if observers.wanted("firstboot_device_connected"):
+        if device is not None and observers.wanted("firstboot_device_connected"):
             event = DeviceConnected(
-                device_name=self._match.found.device_name,
-                device_id=self._match.found.device_id,
+                device=device,
                 origin=self._origin,
                 at_ms=self._services.clock.now_ms(),
             )
@@ -47,12 +48,12 @@ class DeviceSession:
 
     def close(self, why: str) -> None:
         """Forget the session. ``why`` is a word for observers."""
-        self._services.sessions.close(self._match.found.device_id, self._live)
+        login = self.login
+        self._services.sessions.close(login.owner, self._live, slot=login.slot)
         observers = self._services.observers
-        if observers.wanted("firstboot_device_disconnected"):
+        if login.device is not None and observers.wanted("firstboot_device_disconnected"):
             event = DeviceDisconnected(
-                device_name=self._match.found.device_name,
-                device_id=self._match.found.device_id,
+                device=login.device,
                 origin=self._origin,
                 reason=why,
                 at_ms=self._services.clock.now_ms(),
