@@ -11,29 +11,44 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from firstboot import __version__
+from firstboot.api_tokens import ApiTokenService
+from firstboot.attributes import AttributeService
 from firstboot.changes import ChangeFollower
 from firstboot.clock import Clock
-from firstboot.config import Address, Config
+from firstboot.config import Address, AdminConfig, Config, LoginConfig
 from firstboot.core import Core, Foundation, Report, open_core
+from firstboot.customers import CustomerService
 from firstboot.data_dir import prepare_data_dir, sole_server
 from firstboot.deciding import Deciders
+from firstboot.devices import DeviceService
+from firstboot.downlink import Downlinks
 from firstboot.errors import StartRefused
+from firstboot.first_admin import ensure_administrator
+from firstboot.health import Health, HealthCheck
+from firstboot.listening import is_loopback
+from firstboot.live_events import LiveEvents
+from firstboot.login import Authentication
 from firstboot.logins import Logins
 from firstboot.observing import Observers
 from firstboot.offered import Offered
 from firstboot.plugin_manager import PluginManager
-from firstboot.profiles import ProfileDirectory
+from firstboot.profiles import ProfileDirectory, ProfileService
 from firstboot.provisioning import Provisioning
 from firstboot.reports import Reports
+from firstboot.rpc import RpcExchange
 from firstboot.sessions import SessionEnd, Sessions
+from firstboot.storage import Storage
+from firstboot.telemetry import TelemetryService
+from firstboot.tenants import TenantService
 from firstboot.throttle import FailureThrottle
+from firstboot.users import UserService
 from firstboot.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
@@ -54,6 +69,25 @@ class Services:
     sessions: Sessions
     observers: Observers
     clock: Clock
+    core: Core
+    storage: Storage
+    devices: DeviceService
+    profiles: ProfileService
+    profile_directory: ProfileDirectory
+    """The profiles in memory, for what is asked often."""
+    attributes: AttributeService
+    telemetry: TelemetryService
+    downlinks: Downlinks
+    rpc: RpcExchange
+    live_events: LiveEvents
+    tenants: TenantService
+    customers: CustomerService
+    users: UserService
+    authentication: Authentication
+    api_tokens: ApiTokenService
+    listeners: Mapping[str, Address]
+    """Where the server listens, by listener (``mqtt``, ``http``, ...)."""
+    health: Callable[[], Awaitable[Health]]
 
 
 class Transport(Protocol):
@@ -114,7 +148,8 @@ async def running_server(foundation: Foundation, clock: Clock | None = None) -> 
             report.add(error)
         report.raise_problems()
         assert core is not None  # for the type checker: the report had no problem
-        services = await _services(core, stack)
+        await ensure_administrator(core.storage, core.users, config.section(AdminConfig), config.server.data_dir)
+        services = await _services(core, listeners, stack)
         # From here on transports stop before what they use: the storage, and the observers of a session's end.
         stack.push_async_exit(bound.pop_all())
         for transport in transports:
@@ -141,10 +176,11 @@ def _bind(
     return transports, listeners
 
 
-async def _services(core: Core, stack: contextlib.AsyncExitStack) -> Services:
+async def _services(core: Core, listeners: Mapping[str, Address], stack: contextlib.AsyncExitStack) -> Services:
     foundation = core.foundation
     config, plugins, clock = foundation.config, foundation.plugins, core.clock
-    observers = Observers(plugins)
+    live_events = LiveEvents()
+    observers = Observers(plugins, live_events)
     stack.push_async_callback(observers.stop, config.plugins.timeout.total_seconds())
     throttle = FailureThrottle(
         per_minute=config.provisioning.failures_per_minute,
@@ -153,7 +189,8 @@ async def _services(core: Core, stack: contextlib.AsyncExitStack) -> Services:
     )
     profiles = ProfileDirectory(core.storage, core.keyring, clock)
     sessions = Sessions()
-    follower = ChangeFollower(core.storage, profiles, sessions)
+    downlinks = Downlinks(core.storage)
+    follower = ChangeFollower(core.storage, profiles, sessions, downlinks, core.changed)
     await follower.start()
     for profile in profiles.all():
         if profile.strategy not in foundation.strategies:
@@ -161,7 +198,7 @@ async def _services(core: Core, stack: contextlib.AsyncExitStack) -> Services:
                 "no plugin offers the strategy of a profile; its devices are refused",
                 extra={"profile": profile.name, "strategy": profile.strategy},
             )
-    for background in (follower.follow(), _sweep(throttle), Watchdog(plugins.owner_of).watch()):
+    for background in (follower.follow(), downlinks.tell(), _sweep(throttle), Watchdog(plugins.owner_of).watch()):
         stack.push_async_callback(_cancelled, asyncio.create_task(background))
     return Services(
         config=config,
@@ -187,6 +224,33 @@ async def _services(core: Core, stack: contextlib.AsyncExitStack) -> Services:
         sessions=sessions,
         observers=observers,
         clock=clock,
+        core=core,
+        storage=core.storage,
+        devices=DeviceService(core.storage, core.commits, core.keyring, clock, observers),
+        profiles=core.profiles,
+        profile_directory=profiles,
+        attributes=AttributeService(core.storage, core.commits, observers, clock),
+        telemetry=TelemetryService(core.storage, core.commits, observers, clock),
+        downlinks=downlinks,
+        rpc=RpcExchange(downlinks, plugins, core.commits, clock),
+        live_events=live_events,
+        tenants=core.tenants,
+        customers=core.customers,
+        users=core.users,
+        authentication=Authentication(
+            config=config.section(LoginConfig),
+            storage=core.storage,
+            commits=core.commits,
+            keyring=core.keyring,
+            passwords=core.passwords,
+            users=core.users,
+            api_tokens=core.api_tokens,
+            throttle=throttle,
+            clock=clock,
+        ),
+        api_tokens=core.api_tokens,
+        listeners=listeners,
+        health=HealthCheck(core.storage, core.write_failed, plugins, listeners),
     )
 
 
@@ -200,6 +264,7 @@ async def _finish(transports: Sequence[Transport], services: Services, timeout_s
     except TimeoutError:
         logger.error("requests were still under way when the server stopped")
     services.sessions.end_all(SessionEnd.SERVER_STOPS)
+    services.live_events.close()
 
 
 async def _sweep(throttle: FailureThrottle) -> None:
@@ -215,7 +280,7 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
 
 def _warn_of_open_listeners(listeners: Mapping[str, Address]) -> None:
     for name, address in listeners.items():
-        if not address.host.startswith("127.") and address.host not in ("::1", "localhost"):
+        if not is_loopback(address):
             logger.warning(
                 "a listener without encryption is open to the network",
                 extra={"listener": name, "address": str(address)},

@@ -3,13 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
+from collections.abc import Iterable
 
+from firstboot.downlink import Downlinks
 from firstboot.errors import Unavailable
+from firstboot.model import Scope
 from firstboot.profiles import ProfileDirectory
-from firstboot.sessions import SessionEnd, Sessions, device_owner
-from firstboot.storage import ChangeKind, Storage
+from firstboot.sessions import Owner, SessionEnd, Sessions
+from firstboot.storage import (
+    ChangeKind,
+    CreateProfile,
+    DeleteApiToken,
+    DeleteAttributes,
+    DeleteDevice,
+    DeleteProfile,
+    DeleteUser,
+    EndUserSession,
+    ReplaceCredentials,
+    SaveAttributes,
+    Storage,
+    UpdateDevice,
+    UpdateProfile,
+    UpdateUser,
+    Write,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -17,9 +37,31 @@ POLL_INTERVAL_S = 0.3
 MAX_AGE_S = 1.0
 """Above this age what is held in memory counts for nothing until it was compared with the storage again."""
 _ENDS = {
-    ChangeKind.CREDENTIALS: SessionEnd.CREDENTIALS_CHANGED,
-    ChangeKind.DEVICE_DELETED: SessionEnd.DEVICE_DELETED,
+    ChangeKind.CREDENTIALS: ("device", SessionEnd.CREDENTIALS_CHANGED),
+    ChangeKind.DEVICE_DELETED: ("device", SessionEnd.DEVICE_DELETED),
+    ChangeKind.DEVICE_DISABLED: ("device", SessionEnd.KICKED),
+    ChangeKind.USER: ("user", SessionEnd.CREDENTIALS_CHANGED),
+    ChangeKind.API_TOKEN: ("api-token", SessionEnd.CREDENTIALS_CHANGED),
 }
+"""Kind of owner whose sessions end, and why."""
+_NOTED: frozenset[type] = frozenset(
+    {
+        ReplaceCredentials, DeleteDevice, UpdateDevice, CreateProfile, UpdateProfile, DeleteProfile,
+        UpdateUser, DeleteUser, EndUserSession, DeleteApiToken,
+    }
+)  # fmt: skip
+_SCOPED: frozenset[type] = frozenset({SaveAttributes, DeleteAttributes})
+
+
+def are_changes(batch: Iterable[Write]) -> bool:
+    """Say whether a write may have left something in the log of changes, so that it is worth a look at once."""
+    for write in batch:
+        kind = type(write)
+        if kind in _NOTED:
+            return True
+        if kind in _SCOPED and getattr(write, "scope", None) is Scope.SHARED:
+            return True
+    return False
 
 
 class ChangeFollower:
@@ -29,10 +71,20 @@ class ChangeFollower:
     the same on every database. What was missed while the database was away is read when it is back.
     """
 
-    def __init__(self, storage: Storage, profiles: ProfileDirectory, sessions: Sessions) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        profiles: ProfileDirectory,
+        sessions: Sessions,
+        downlinks: Downlinks,
+        changed: asyncio.Event,
+    ) -> None:
+        """Also look when ``changed`` is set: this process has changed something itself."""
         self._storage = storage
         self._profiles = profiles
         self._sessions = sessions
+        self._downlinks = downlinks
+        self._changed = changed
         self._last = 0
         self._read_at = time.monotonic()
         self._reading = asyncio.Lock()
@@ -46,7 +98,10 @@ class ChangeFollower:
         """Poll until cancelled."""
         away = False
         while True:
-            await asyncio.sleep(POLL_INTERVAL_S)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(POLL_INTERVAL_S):
+                    await self._changed.wait()
+            self._changed.clear()
             try:
                 if away:
                     await self._profiles.reload()
@@ -83,6 +138,8 @@ class ChangeFollower:
             await self._profiles.reload()
         for change in changes:
             if change.kind in _ENDS:
-                self._sessions.end(device_owner(change.ref), _ENDS[change.kind])
+                kind, why = _ENDS[change.kind]
+                self._sessions.end(Owner(kind, change.ref), why)
             self._last = change.id
+        self._downlinks.note(changes)
         self._read_at = asked_at

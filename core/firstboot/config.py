@@ -18,7 +18,9 @@ from typing import Annotated, Any, Literal, TypeVar, cast
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
-from firstboot.errors import ConfigError, Problem
+from firstboot.emails import clean_email
+from firstboot.errors import ConfigError, InvalidValue, Problem
+from firstboot.passwords import MAX_LENGTH
 from firstboot.secret import Secret
 
 ENVIRONMENT_PREFIX = "FIRSTBOOT_"
@@ -92,6 +94,9 @@ ServerKey = Annotated[Secret, AfterValidator(_server_key)]
 Count = Annotated[int, Field(gt=0, strict=True)]
 """A whole number above zero."""
 
+MIN_FIRST_PASSWORD = 12
+"""More than other people need: it opens everything, from the first moment on."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ServerConfig:
@@ -164,11 +169,84 @@ class ProvisioningConfig:
     """Whether an administrator may choose provision secrets shorter than 16 characters."""
 
 
+def _email(value: object) -> str:
+    try:
+        return clean_email(value if isinstance(value, str) else "")
+    except InvalidValue as error:
+        raise ValueError(str(error)) from None
+
+
+def _first_password(password: Secret) -> Secret:
+    if not MIN_FIRST_PASSWORD <= len(password) <= MAX_LENGTH:
+        raise ValueError(f"give {MIN_FIRST_PASSWORD} to {MAX_LENGTH} characters; without any, one is made")
+    return password
+
+
+Email = Annotated[str, BeforeValidator(_email)]
+"""An e-mail address, in lower case."""
+FirstPassword = Annotated[Secret, AfterValidator(_first_password)]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AdminConfig:
+    """Section ``[admin]``: the first administrator, made when the tenant ``default`` has none."""
+
+    email: Email = "admin@firstboot.local"
+    """The e-mail address to log in with."""
+
+    password: FirstPassword | None = None
+    """At least 12 characters. Without it one is made, and kept in ``admin-password`` in ``data_dir``."""
+
+
+def _short_life(life: timedelta) -> timedelta:
+    if not timedelta(minutes=1) <= life <= timedelta(minutes=150):
+        raise ValueError("give 1m to 150m: longer sessions are renewed with the refresh token")
+    return life
+
+
+MemoryKib = Annotated[int, Field(ge=8, le=4_194_304, strict=True)]
+ShortLife = Annotated[TimeLimit, AfterValidator(_short_life)]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LoginConfig:
+    """Section ``[login]``: how people and programs prove who they are over REST."""
+
+    failures: Count = 5
+    """Wrong passwords for one account from one address within ``failure_window``; then that address waits."""
+
+    failure_window: TimeLimit = timedelta(minutes=15)
+    """How long a wrong password counts."""
+
+    failure_wait: TimeLimit = timedelta(minutes=15)
+    """How long that address waits before it may try that account again. Others may all the time."""
+
+    failures_per_hour: Count = 100
+    """Wrong passwords for one account from all addresses; addresses of a recent good login do not mind."""
+
+    access_token_life: ShortLife = timedelta(minutes=150)
+    """How long an access token is good; at most 150m."""
+
+    refresh_token_life: TimeLimit = timedelta(days=7)
+    """How long a login lasts that is not renewed."""
+
+    api_token_rate: Count = 6000
+    """Requests a minute with one API token; more are refused."""
+
+    password_memory_kib: MemoryKib = 65_536
+    """Memory of one password check (argon2id), in KiB. Lower it for tests only."""
+
+    password_passes: Count = 3
+    """Passes of one password check over that memory."""
+
+
 CORE_SECTIONS: Mapping[str, type] = {
     "server": ServerConfig,
     "plugins": PluginsConfig,
     "storage": StorageConfig,
     "provisioning": ProvisioningConfig,
+    "admin": AdminConfig,
+    "login": LoginConfig,
 }
 
 Section = TypeVar("Section")

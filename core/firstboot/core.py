@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
 import txaio
 
+from firstboot.api_tokens import ApiTokenService
 from firstboot.batching import Batcher
+from firstboot.changes import are_changes
 from firstboot.clock import Clock
-from firstboot.config import CORE_SECTIONS, Config, ConfigSource, PluginsConfig, StorageConfig
+from firstboot.config import CORE_SECTIONS, Config, ConfigSource, LoginConfig, PluginsConfig, StorageConfig
+from firstboot.customers import CustomerService
 from firstboot.data_dir import prepare_data_dir
 from firstboot.devices import DeviceService
 from firstboot.errors import ConfigError, FirstbootError, NotFound, StartRefused
 from firstboot.keyring import Keyring
 from firstboot.model import Tenant
+from firstboot.passwords import Passwords
 from firstboot.plugin_manager import PluginManager
 from firstboot.profiles import ProfileService
 from firstboot.server_key import open_keyring
 from firstboot.storage import Storage, StorageBackend, Write, WriteResult
+from firstboot.tenants import TenantService
+from firstboot.users import UserService
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,15 @@ class Core:
     clock: Clock
     profiles: ProfileService
     devices: DeviceService
+    tenants: TenantService
+    customers: CustomerService
+    users: UserService
+    api_tokens: ApiTokenService
+    passwords: Passwords
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set after every write of this process that others are told of."""
+    write_failed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set while the last write has failed, such as on a full disk."""
 
     async def tenant(self, name: str) -> Tenant:
         """Return a tenant by name.
@@ -133,10 +149,22 @@ async def open_core(foundation: Foundation, clock: Clock) -> AsyncIterator[Core]
     try:
         keyring = await open_keyring(storage, config.server)
 
+        changed, write_failed = asyncio.Event(), asyncio.Event()
+
         async def write(batch: Sequence[Write]) -> Sequence[WriteResult]:
-            return await storage.write(batch, keyring.link)
+            try:
+                results = await storage.write(batch, keyring.link)
+            except Exception:
+                write_failed.set()
+                raise
+            write_failed.clear()
+            if are_changes(batch):
+                changed.set()
+            return results
 
         commits: Batcher[Write, WriteResult] = Batcher(write)
+        login = config.section(LoginConfig)
+        passwords = Passwords(memory_kib=login.password_memory_kib, passes=login.password_passes)
         yield Core(
             foundation=foundation,
             storage=storage,
@@ -152,6 +180,13 @@ async def open_core(foundation: Foundation, clock: Clock) -> AsyncIterator[Core]
                 clock=clock,
             ),
             devices=DeviceService(storage, commits, keyring, clock),
+            tenants=TenantService(storage, commits, clock),
+            customers=CustomerService(storage, commits, clock),
+            users=UserService(storage, commits, keyring, passwords, clock),
+            api_tokens=ApiTokenService(storage, commits, keyring, clock),
+            passwords=passwords,
+            changed=changed,
+            write_failed=write_failed,
         )
         await commits.drain()
     finally:

@@ -1,29 +1,41 @@
-"""Devices as operators see them: create beforehand, look at, re-open, delete."""
+"""Devices as operators see them: create beforehand, look at, change, re-open, delete."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
 
+from firstboot.attribute_values import check_value
 from firstboot.batching import Batcher
 from firstboot.clock import Clock, new_public_id
-from firstboot.errors import AlreadyExists, InvalidValue, NotFound
+from firstboot.errors import AlreadyExists, InvalidValue, LimitReached, NotFound, VersionConflict
+from firstboot.events import CredentialsChanged
 from firstboot.keyring import Keyring, credentials_place
 from firstboot.logins import credentials_digest
-from firstboot.model import Attribute, Credentials, Device, DeviceProfile
+from firstboot.model import Attribute, Credentials, Customer, Device, DeviceProfile
 from firstboot.names import clean_name
+from firstboot.observing import Observers
 from firstboot.storage import (
     AuditEntry,
     CreateDevice,
     DeleteDevice,
+    DevicePageQuery,
     DeviceQuery,
     Outcome,
+    Page,
     ReopenDevice,
+    ReplaceCredentials,
     SealedCredentials,
     Storage,
+    UpdateDevice,
+    When,
     Write,
     WriteResult,
 )
+
+_HOOK = "firstboot_credentials_changed"
 
 
 def seal_credentials(keyring: Keyring, credentials: Credentials, device_public_id: bytes) -> SealedCredentials:
@@ -49,18 +61,30 @@ class DeviceDraft:
     label: str | None = None
     gateway: bool = False
     attributes: tuple[Attribute, ...] = ()
+    customer_id: int | None = None
+    additional_info: Mapping[str, Any] | None = None
+    details: Mapping[str, Any] | None = None
 
 
 class DeviceService:
     """What operators do with devices. Every change is audited, and noticed by running servers."""
 
     def __init__(
-        self, storage: Storage, commits: Batcher[Write, WriteResult], keyring: Keyring, clock: Clock
+        self,
+        storage: Storage,
+        commits: Batcher[Write, WriteResult],
+        keyring: Keyring,
+        clock: Clock,
+        observers: Observers | None = None,
     ) -> None:
+        """``observers``: None where there are none, such as in a command."""
         self._storage = storage
         self._commits = commits
         self._keyring = keyring
         self._clock = clock
+        self._observers = observers
+
+    # -- looking -----------------------------------------------------------------------------------
 
     async def get(self, tenant_id: int, name: str) -> Device:
         """Return a device by name.
@@ -72,8 +96,21 @@ class DeviceService:
             raise NotFound(f"There is no device named {name!r}.")
         return device
 
+    async def by_public_id(self, tenant_id: int, public_id: UUID) -> Device:
+        """Return a device of this tenant.
+
+        Raises: `NotFound`, also for a device of another tenant.
+        """
+        device = await self._storage.device_by_public_id(tenant_id, public_id)
+        if device is None:
+            raise NotFound(f"Device with id [{public_id}] is not found")
+        return device
+
     async def list(self, query: DeviceQuery) -> Sequence[Device]:
         return await self._storage.list_devices(query)
+
+    async def page(self, query: DevicePageQuery) -> Page[Device]:
+        return await self._storage.page_devices(query)
 
     async def credentials(self, device: Device) -> Credentials:
         """Return a device's current credentials, in the clear.
@@ -84,50 +121,137 @@ class DeviceService:
             return unseal_credentials(self._keyring, found.sealed, device.public_id.bytes)
         raise NotFound(f"Device {device.name!r} has no credentials.")
 
-    async def create(self, profile: DeviceProfile, draft: DeviceDraft, *, actor: str) -> int:
-        """Make a device that waits for its first boot; return its id.
+    # -- creating ----------------------------------------------------------------------------------
 
-        Raises: `InvalidValue`, `AlreadyExists`, `NotFound` when the profile is gone.
+    async def create(self, profile: DeviceProfile, draft: DeviceDraft, *, actor: str) -> Device:
+        """Make a device that waits for its first boot.
+
+        Raises: `InvalidValue` (`LimitReached` when the profile has as many as it may have), `AlreadyExists`,
+        `NotFound` when the profile or the customer is gone.
         """
-        name = clean_name(draft.name, "device name")
         now_ms = self._clock.now_ms()
-        public_id = new_public_id(now_ms)
-        result = await self._commits.submit(
-            CreateDevice(
-                public_id=public_id,
+        info = dict(draft.additional_info or {})
+        if draft.gateway:
+            info["gateway"] = True
+        device = _checked(
+            Device(
+                id=0,
+                public_id=new_public_id(now_ms),
                 tenant_id=profile.tenant_id,
                 profile_id=profile.id,
-                name=name,
+                name=draft.name,
                 label=draft.label,
-                additional_info={"gateway": True} if draft.gateway else None,
-                attributes=draft.attributes,
-                credentials=seal_credentials(self._keyring, draft.credentials, public_id.bytes),
+                customer_id=draft.customer_id,
+                additional_info=info or None,
+                details=draft.details,
                 created_at_ms=now_ms,
-                max_devices=profile.limits.max_devices,
-                audit=AuditEntry(
-                    at_ms=now_ms,
-                    event="device-created",
-                    tenant_id=profile.tenant_id,
-                    profile=profile.name,
-                    device=name,
-                    device_id=public_id,
-                    actor=actor,
-                ),
             )
         )
-        match result.outcome:
-            case Outcome.DONE:
-                return result.id
-            case Outcome.NAME_TAKEN:
-                raise AlreadyExists(f"There is a device named {name!r} already.")
-            case Outcome.CREDENTIALS_IN_USE:
-                raise AlreadyExists("Device credentials are already assigned to another device!")
-            case Outcome.DEVICE_LIMIT:
-                raise InvalidValue(f"Profile {profile.name!r} has as many devices as it may have.")
-            case Outcome.PROFILE_GONE:
-                raise NotFound(f"There is no device profile named {profile.name!r}.")
-            case other:
-                raise InvalidValue(f"The database does not take the device {name!r} ({other.value}).")
+        result = await self._commits.submit(
+            CreateDevice(
+                public_id=device.public_id,
+                tenant_id=device.tenant_id,
+                profile_id=device.profile_id,
+                name=device.name,
+                label=device.label,
+                customer_id=device.customer_id,
+                additional_info=device.additional_info,
+                details=device.details,
+                attributes=draft.attributes,
+                credentials=seal_credentials(self._keyring, draft.credentials, device.public_id.bytes),
+                created_at_ms=now_ms,
+                max_devices=profile.limits.max_devices,
+                audit=replace(self._audit("device-created", device, actor), profile=profile.name),
+            )
+        )
+        _raise_unless_done(result, device, profile)
+        return replace(device, id=result.id)
+
+    # -- changing ----------------------------------------------------------------------------------
+
+    async def update(
+        self,
+        device: Device,
+        *,
+        expected_version: int | None = None,
+        actor: str,
+        profile: DeviceProfile | None = None,
+        event: str = "device-updated",
+    ) -> Device:
+        """Replace what operators may change: name, label, both kinds of details, customer, whether it is enabled.
+
+        ``profile``: the device's other profile, whose bounds count. ``expected_version`` None: whatever it is.
+
+        Raises: `InvalidValue` (`LimitReached`), `AlreadyExists`, `NotFound`, `VersionConflict`.
+        """
+        if profile is not None:
+            device = replace(device, profile_id=profile.id)
+        device = _checked(device)
+        result = await self._commits.submit(
+            UpdateDevice(
+                device=device,
+                expected_version=expected_version,
+                max_devices=profile.limits.max_devices if profile is not None else None,
+                audit=self._audit(event, device, actor),
+            )
+        )
+        _raise_unless_done(result, device, profile)
+        return replace(device, version=result.version)
+
+    async def assign(self, device: Device, customer: Customer | None, *, actor: str) -> Device:
+        """Give a device to a customer, or (None) to no customer.
+
+        Raises: `NotFound` when either is gone.
+        """
+        if customer is None:
+            return await self._set(device, "device-unassigned", actor, customer_id=None)
+        return await self._set(device, "device-assigned", actor, customer_id=customer.id)
+
+    async def set_enabled(self, device: Device, enabled: bool, *, actor: str) -> Device:
+        """Let a device log in, or not: its sessions end then.
+
+        Raises: `NotFound`.
+        """
+        return await self._set(device, "device-enabled" if enabled else "device-disabled", actor, enabled=enabled)
+
+    async def _set(self, device: Device, event: str, actor: str, **fields: Any) -> Device:
+        """Change some fields, whatever somebody else has changed meanwhile."""
+        while True:
+            try:
+                return await self.update(
+                    replace(device, **fields), expected_version=device.version, actor=actor, event=event
+                )
+            except VersionConflict:
+                device = await self.by_public_id(device.tenant_id, device.public_id)
+
+    async def change_credentials(self, device: Device, credentials: Credentials, *, actor: str) -> None:
+        """Give a device other credentials. All that it had are void, and its sessions end.
+
+        Raises: `AlreadyExists` when another device has them, `NotFound`.
+        """
+        sealed = seal_credentials(self._keyring, credentials, device.public_id.bytes)
+        while True:
+            audit = replace(self._audit("credentials-changed", device, actor), detail=credentials.type)
+            result = WriteResult(Outcome.DEVICE_GONE)
+            for current in (await self._storage.device_credentials(device.id))[:1]:
+                result = await self._commits.submit(
+                    ReplaceCredentials(
+                        device_id=device.id,
+                        when=When.ALWAYS,
+                        replaces=current.digest,
+                        credentials=sealed,
+                        keep_old_until_ms=None,
+                        at_ms=audit.at_ms,
+                        provisioned=False,
+                        audit=audit,
+                    )
+                )
+            if result.outcome is not Outcome.STALE:  # else the device has just got others: those are void too
+                break
+        _raise_unless_done(result, device, None)
+        if self._observers is not None and self._observers.wanted(_HOOK):
+            event = CredentialsChanged(device=device.ref, credentials_type=credentials.type, at_ms=audit.at_ms)
+            self._observers.tell(_HOOK, event)
 
     async def reopen(self, device: Device, *, actor: str) -> None:
         """Let a device provision itself once more.
@@ -135,21 +259,16 @@ class DeviceService:
         Raises: `NotFound`.
         """
         audit = self._audit("device-reopened", device, actor)
-        await self._do(device, ReopenDevice(device_id=device.id, at_ms=audit.at_ms, audit=audit))
+        write = ReopenDevice(device_id=device.id, at_ms=audit.at_ms, audit=audit)
+        _raise_unless_done(await self._commits.submit(write), device, None)
 
     async def delete(self, device: Device, *, actor: str) -> None:
         """Delete a device and all that belongs to it; its sessions end.
 
         Raises: `NotFound`.
         """
-        await self._do(
-            device, DeleteDevice(device_id=device.id, audit=self._audit("device-deleted", device, actor))
-        )
-
-    async def _do(self, device: Device, write: Write) -> None:
-        result = await self._commits.submit(write)
-        if result.outcome is not Outcome.DONE:
-            raise NotFound(f"There is no device named {device.name!r}.")
+        write = DeleteDevice(device_id=device.id, audit=self._audit("device-deleted", device, actor))
+        _raise_unless_done(await self._commits.submit(write), device, None)
 
     def _audit(self, event: str, device: Device, actor: str) -> AuditEntry:
         return AuditEntry(
@@ -160,3 +279,38 @@ class DeviceService:
             device_id=device.public_id,
             actor=actor,
         )
+
+
+def _checked(device: Device) -> Device:
+    """Return a device with its name and label as they are stored.
+
+    Raises: `InvalidValue`.
+    """
+    for what, details in (("additional_info", device.additional_info), ("details", device.details)):
+        if details is not None:
+            check_value(details, what)
+    label = clean_name(device.label, "label") if device.label else None
+    return replace(device, name=clean_name(device.name, "device name"), label=label)
+
+
+def _raise_unless_done(result: WriteResult, device: Device, profile: DeviceProfile | None) -> None:
+    match result.outcome:
+        case Outcome.DONE:
+            return
+        case Outcome.NAME_TAKEN:
+            raise AlreadyExists("Device with such name already exists!")
+        case Outcome.CREDENTIALS_IN_USE:
+            raise AlreadyExists("Device credentials are already assigned to another device!")
+        case Outcome.DEVICE_LIMIT:
+            of = f"Profile {profile.name!r}" if profile is not None else "The profile"
+            raise LimitReached(f"{of} has as many devices as it may have.")
+        case Outcome.PROFILE_GONE:
+            raise NotFound("There is no such device profile.")
+        case Outcome.CUSTOMER_GONE:
+            raise NotFound("There is no such customer.")
+        case Outcome.STALE:
+            raise VersionConflict(f"Device {device.name!r} was changed by somebody else meanwhile.")
+        case Outcome.DEVICE_GONE:
+            raise NotFound(f"There is no device named {device.name!r}.")
+        case other:
+            raise InvalidValue(f"The database does not take the device {device.name!r} ({other.value}).")

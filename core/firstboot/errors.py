@@ -10,10 +10,18 @@
     ├── Refused                          a request is answered with a refusal
     │   ├── ProfileNotProven             no such profile, or not its secret: the device learns no more
     │   ├── ProvisioningRefused          the profile is proven, but this device is not provisioned
-    │   └── LoginRefused                 these credentials open nothing
+    │   ├── LoginRefused                 these credentials open nothing
+    │   └── NotAuthenticated             nobody knows who asks over REST
+    ├── NotAllowed                       known who asks, but it is more than he may do
+    ├── TooManyRequests                  more than this asker may do in this time
+    ├── VersionConflict                  somebody else has changed it since it was read
     ├── NotFound                         an operator named something that does not exist
     ├── AlreadyExists                    an operator named something that exists already
     ├── InvalidValue                     a value that an operator or a plugin gave breaks a rule
+    │   └── LimitReached                 there are as many as there may be
+    ├── DeviceOffline                    a device was called and did not listen
+    ├── RpcTimedOut                      a device was called, and gave no answer in time
+    ├── RpcUnanswered                    a device has called, and no plugin answers
     └── Unavailable                      not now: the storage is down, or the server has too much to do
 
 A `Refused` has two audiences. ``code`` is for the operator: it stands in the log, the audit log and the
@@ -122,7 +130,44 @@ class LoginRefused(Refused):
     code = "bad-credentials"
 
 
+class NotAuthenticated(Refused):
+    """Whoever asks has not proven who he is. The message may be told to him; the code is for operators."""
+
+    code = "not-authenticated"
+
+    def __init__(
+        self, code: str, message: str, *, expired: bool = False, retry_after_s: int | None = None
+    ) -> None:
+        super().__init__(message, code=code)
+        self.expired = expired
+        """Whether a new access token, or a new login, is all that is needed."""
+        self.retry_after_s = retry_after_s
+        """Seconds to wait after too many failures; None: no need to."""
+
+
 # -- operators -------------------------------------------------------------------------------------
+
+
+class NotAllowed(FirstbootError):
+    """More than whoever asks may do."""
+
+    code = "not-allowed"
+
+
+class TooManyRequests(FirstbootError):
+    """More than this asker may do in this time: try again after ``retry_after_s`` seconds."""
+
+    code = "too-many-requests"
+
+    def __init__(self, message: str, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class VersionConflict(FirstbootError):
+    """What was to be replaced is not the version that was read."""
+
+    code = "version-conflict"
 
 
 class NotFound(FirstbootError):
@@ -143,6 +188,30 @@ class InvalidValue(FirstbootError):
     code = "invalid-value"
 
 
+class DeviceOffline(FirstbootError):
+    """A device was called, and nobody took the call in time: it has no session that listens."""
+
+    code = "device-offline"
+
+
+class RpcTimedOut(FirstbootError):
+    """A device took a call, and gave no answer in time."""
+
+    code = "rpc-timed-out"
+
+
+class RpcUnanswered(FirstbootError):
+    """A device has called the server, and no plugin answers, or the one that does has failed."""
+
+    code = "rpc-unanswered"
+
+
+class LimitReached(InvalidValue):
+    """There are as many of something as there may be."""
+
+    code = "limit-reached"
+
+
 class Unavailable(FirstbootError):
     """Not now: try again after ``retry_after_s`` seconds."""
 
@@ -157,6 +226,7 @@ REFUSAL_CODES: dict[str, str] = {
     "unknown-key": "no device profile has this provision key",
     "wrong-secret": "the provision secret is not the profile's",
     "strategy-disabled": "the profile does not provision devices",
+    "certificate-needed": "the profile provisions devices by their certificates, not by key and secret",
     "invalid-name": "the device name is blank, too long or has characters that names may not have",
     "profile-disabled": "the profile was switched off",
     "profile-expired": "the profile's time to provision devices is over",

@@ -91,6 +91,18 @@ class AttributesChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceRpc:
+    """A device calls the server, and waits for the answer."""
+
+    device: DeviceRef
+    method: str
+    """As the device wrote it, like ``params``."""
+    params: Any
+    origin: Origin
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """A customer's wish to own a device, or to give it back."""
 

@@ -2,7 +2,7 @@
 
 A plugin is a module or an object with functions marked ``@hookimpl``. It says which plugin API it speaks
 with ``FIRSTBOOT_API = 1``. It is found through an entry point in the group ``firstboot``, or named by a
-dotted path in ``[plugins] load``. There are three kinds of hooks:
+dotted path in ``[plugins] load``. There are four kinds of hooks:
 
 **Offering** hooks are plain functions, called once at start. Every answer is kept, keyed by name; one name
 offered twice stops the start, because a silent winner would depend on the order of installation.
@@ -12,12 +12,15 @@ then the others, those registered last first, then those marked ``trylast``. Bui
 first, then other installed ones by name, then those of ``[plugins] load`` in their order. An implementation
 that raises (whatever it raises) or exceeds its time-out refuses the request.
 
+**Answering** hooks are called for a request in the same order, until one gives an answer other than None. An
+implementation that raises or exceeds its time-out leaves the request without an answer; the others are not asked.
+
 **Observing** hooks are called after the fact, each plugin behind a bounded queue of its own. What one does
 or fails to do costs nobody else anything.
 
-Deciding and observing hooks may be ``async def``, or plain functions. A plain function runs in a thread, so
-it may block; it may not touch the event loop. A plain function that returns a future made on the event loop
-is marked `@on_event_loop` and is called there.
+Deciding, answering and observing hooks may be ``async def``, or plain functions. A plain function runs in a
+thread, so it may block; it may not touch the event loop. A plain function that returns a future made on the event
+loop is marked `@on_event_loop` and is called there.
 """
 
 from __future__ import annotations
@@ -35,13 +38,16 @@ if TYPE_CHECKING:
     from firstboot.config import Config
     from firstboot.credentials import CredentialGenerator
     from firstboot.events import (
+        AttributesChanged,
         Claim,
         ClaimWindowOpened,
         CredentialsChanged,
         DeviceConnected,
         DeviceDisconnected,
         DeviceProvisioned,
+        DeviceRpc,
         ProvisioningRefusal,
+        TelemetryReceived,
     )
     from firstboot.model import Attribute, DeviceProposal, ProvisioningRequest
     from firstboot.storage import StorageBackend
@@ -228,6 +234,23 @@ def firstboot_device_releasing(claim: Claim) -> Refuse | Awaitable[Refuse | None
     """
 
 
+# -- answering: for each request -------------------------------------------------------------------
+
+
+@hookspec
+def firstboot_device_rpc(request: DeviceRpc) -> Any:
+    """Answer a call that a device makes to the server.
+
+    Called for every method that the device's dialect does not answer itself. The method and its parameters are
+    the device's own words and must not be trusted; the device is proven.
+
+    Returns: None when the method is not known here, so that the next one is asked; else the answer, as JSON has
+    it: text, number, boolean, list or mapping, at most 64 KiB.
+    On an error or time-out the device is told that there is no answer.
+    Plugin API: since 1.
+    """
+
+
 # -- observing: after the fact ---------------------------------------------------------------------
 
 
@@ -272,6 +295,23 @@ def firstboot_device_disconnected(event: DeviceDisconnected) -> object:
 
 
 @hookspec
+def firstboot_telemetry_received(event: TelemetryReceived) -> object:
+    """Observe values that a device reported; the newest of each key is on disk.
+
+    Plugin API: since 1.
+    """
+
+
+@hookspec
+def firstboot_attributes_changed(event: AttributesChanged) -> object:
+    """Observe that attributes of a device were set or deleted, by the device or by somebody else.
+
+    Called on the server that made the change, not on others that share the database.
+    Plugin API: since 1.
+    """
+
+
+@hookspec
 def firstboot_claim_window_opened(event: ClaimWindowOpened) -> object:
     """Observe that a device may be claimed.
 
@@ -298,14 +338,22 @@ def firstboot_device_released(event: Claim) -> object:
 DECIDING = ("firstboot_device_provisioning", "firstboot_device_claiming", "firstboot_device_releasing")
 """Hooks that may refuse."""
 
+ANSWERING = ("firstboot_device_rpc",)
+"""Hooks of which the first answer counts."""
+
 OBSERVING = (
     "firstboot_device_provisioned",
     "firstboot_provisioning_refused",
     "firstboot_credentials_changed",
     "firstboot_device_connected",
     "firstboot_device_disconnected",
+    "firstboot_telemetry_received",
+    "firstboot_attributes_changed",
     "firstboot_claim_window_opened",
     "firstboot_device_claimed",
     "firstboot_device_released",
 )
 """Hooks that are told."""
+
+ON_REQUEST = (*DECIDING, *ANSWERING, *OBSERVING)
+"""Hooks that are called while the server runs, and may be ``async def``."""

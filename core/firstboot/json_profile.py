@@ -43,7 +43,13 @@ class JsonSyntaxError(MalformedJson):
         """Index of the character where reading failed."""
 
 
-def decode(payload: bytes, *, lenient: bool = False, max_bytes: int = MAX_BYTES) -> Any:
+def decode(
+    payload: bytes,
+    *,
+    lenient: bool = False,
+    max_bytes: int = MAX_BYTES,
+    max_string_bytes: int = MAX_STRING_BYTES,
+) -> Any:
     """Return the JSON value that ``payload`` holds.
 
     ``lenient`` also takes strings in single quotes, and member names and texts without quotes. The bounds are
@@ -63,7 +69,7 @@ def decode(payload: bytes, *, lenient: bool = False, max_bytes: int = MAX_BYTES)
     if position >= 0:  # Outside of the handler: the error would keep the whole payload alive, and show it.
         raise JsonSyntaxError("no UTF-8", position)
     try:
-        return _read(text)
+        return _read(text, max_string_bytes)
     except JsonSyntaxError:
         if not lenient:
             raise
@@ -72,7 +78,7 @@ def decode(payload: bytes, *, lenient: bool = False, max_bytes: int = MAX_BYTES)
         strict_text += piece.encode()
     position = -1
     try:
-        return _read(strict_text.decode())
+        return _read(strict_text.decode(), max_string_bytes)
     except JsonSyntaxError as error:
         position = error.position
     raise JsonSyntaxError("unexpected text", _position_before(text, position))
@@ -146,7 +152,7 @@ _FAULT_KEEPING_DECODER = json.JSONDecoder(
 _SPACE = " \t\r\n"
 
 
-def _read(text: str) -> Any:
+def _read(text: str, max_string_bytes: int) -> Any:
     openings = text.count("{") + text.count("[")
     # A value is the whole, or follows an opening bracket or a comma.
     if openings > MAX_DEPTH or openings + text.count(",") >= MAX_VALUES:
@@ -159,14 +165,14 @@ def _read(text: str) -> Any:
     except json.JSONDecodeError as error:
         fault = JsonSyntaxError(error.msg.lower().removesuffix(" at"), error.pos)
     except MalformedJson:
-        fault = _locate(text, start)
+        fault = _locate(text, start, max_string_bytes)
     if fault is not None:  # Outside of the handlers: the decoder's error holds the whole text.
         raise fault
     if stop != end and (rest := text[stop:].lstrip(_SPACE)):
         raise JsonSyntaxError("extra data", end - len(rest))
     # Only an escape makes a surrogate or U+0000; only a long text has room for a long string.
     if "\\u" in text or end > MAX_STRING_BYTES // 4:
-        _judge_values(value)
+        _judge_values(value, max_string_bytes)
     return value
 
 
@@ -193,54 +199,54 @@ def _judge_structure(text: str) -> None:
             raise MalformedJson(f"The JSON text has more than {MAX_VALUES} values at character {match.start()}.")
 
 
-def _locate(text: str, start: int) -> MalformedJson:
+def _locate(text: str, start: int, max_string_bytes: int) -> MalformedJson:
     """Read a text that broke a bound once more, to say where."""
     try:
         value, _ = _FAULT_KEEPING_DECODER.raw_decode(text, start)
     except json.JSONDecodeError as error:
         return JsonSyntaxError(error.msg.lower().removesuffix(" at"), error.pos)
-    path, reason = _find_fault(value) or ("", "a bound is broken")
+    path, reason = _find_fault(value, max_string_bytes) or ("", "a bound is broken")
     return MalformedJson(f"The JSON text is refused: {reason} (${path}).")
 
 
-def _judge_values(value: Any) -> None:
-    found = _find_fault(value)
+def _judge_values(value: Any, max_string_bytes: int) -> None:
+    found = _find_fault(value, max_string_bytes)
     if found is not None:
         raise MalformedJson(f"The JSON text is refused: {found[1]} (${found[0]}).")
 
 
-def _find_fault(value: Any) -> tuple[str, str] | None:
+def _find_fault(value: Any, max_string_bytes: int) -> tuple[str, str] | None:
     """Return the path of the first value that breaks a bound, and which bound; None when all are well."""
     if isinstance(value, str):
-        reason = _text_fault(value)
+        reason = _text_fault(value, max_string_bytes)
         return ("", reason) if reason else None
     if isinstance(value, MalformedJson):
         return "", str(value)
     if isinstance(value, dict):
         for key, member in value.items():
-            reason = _text_fault(key)
+            reason = _text_fault(key, max_string_bytes)
             if reason:
                 return "", f"in a name, {reason}"
-            found = _find_fault(member)
+            found = _find_fault(member, max_string_bytes)
             if found is not None:
                 step = f".{key}" if key.isidentifier() else f"[{json.dumps(key)}]"
                 return step + found[0], found[1]
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            found = _find_fault(item)
+            found = _find_fault(item, max_string_bytes)
             if found is not None:
                 return f"[{index}]{found[0]}", found[1]
     return None
 
 
-def _text_fault(text: str) -> str | None:
+def _text_fault(text: str, max_string_bytes: int) -> str | None:
     if "\0" in text:
         return "U+0000 is not allowed"
     try:
         size = len(text) if text.isascii() else len(text.encode())
     except UnicodeEncodeError:
         return "half of a surrogate pair is not a character"
-    return f"a string has more than {MAX_STRING_BYTES} bytes" if size > MAX_STRING_BYTES else None
+    return f"a string has more than {max_string_bytes} bytes" if size > max_string_bytes else None
 
 
 # -- lenient reading -------------------------------------------------------------------------------

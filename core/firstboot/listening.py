@@ -36,6 +36,11 @@ def bound_socket(setting: str, address: Address) -> socket.socket:
     return bound
 
 
+def is_loopback(address: Address) -> bool:
+    """Say whether only this machine can reach the address."""
+    return address.host.startswith("127.") or address.host in ("::1", "localhost")
+
+
 def address_of(bound: socket.socket) -> Address:
     """Return where a socket is bound; tells the port that was drawn for port 0."""
     host, port = bound.getsockname()[:2]

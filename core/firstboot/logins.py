@@ -57,7 +57,7 @@ class Logins:
         return [[by_digest[digest] for digest in digests if digest in by_digest] for digests in batch]
 
     async def find(self, *credentials_ids: str) -> dict[str, Match]:
-        """Return those of the ids that belong to credentials that are valid now.
+        """Return those of the ids that belong to credentials that are valid now, of devices that are enabled.
 
         Raises: `firstboot.errors.Unavailable`.
         """
@@ -66,9 +66,17 @@ class Logins:
         for found in await self._lookups.submit(list(digests)):
             if found.valid_until_ms is not None and found.valid_until_ms < self._clock.now_ms():
                 continue
+            if not found.device_enabled:
+                self._report_disabled(found)
+                continue
             text = self._keyring.unseal(found.sealed, credentials_place(found.device_public_id.bytes))
             matches[digests[found.digest]] = Match(Credentials.from_json(text), found)
         return matches
+
+    def _report_disabled(self, found: FoundCredentials) -> None:
+        """Say why credentials that are right open nothing; whoever presents them is told no more than others."""
+        if self._throttle.is_news(f"disabled device {found.device_id}"):
+            logger.info("login refused", extra={"code": "device-disabled", "device": found.device_name})
 
     def profile_of(self, match: Match) -> DeviceProfile | None:
         return self._profiles.get(match.found.profile_id)

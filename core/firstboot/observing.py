@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from firstboot.calls import PluginFailed, PluginRunner
 from firstboot.errors import Refused, Unavailable
@@ -70,10 +70,19 @@ class _Observer:
             await asyncio.wait(pending)
 
 
-class Observers:
-    """The observing hooks of all plugins."""
+class Watcher(Protocol):
+    """Hears what observers are told, at once and on the event loop: the server's own live events."""
 
-    def __init__(self, plugins: PluginManager) -> None:
+    def wanted(self, hook: str) -> bool: ...
+
+    def tell(self, hook: str, event: object) -> None: ...
+
+
+class Observers:
+    """The observing hooks of all plugins, and ``watcher`` beside them."""
+
+    def __init__(self, plugins: PluginManager, watcher: Watcher | None = None) -> None:
+        self._watcher = watcher
         self._observers: dict[str, _Observer] = {}
         self._listeners: dict[str, list[tuple[_Observer, Callable[..., Any]]]] = {}
         for hook in OBSERVING:
@@ -88,12 +97,14 @@ class Observers:
 
     def wanted(self, hook: str) -> bool:
         """Whether anybody listens; spares the making of an event that nobody wants."""
-        return hook in self._listeners
+        return hook in self._listeners or (self._watcher is not None and self._watcher.wanted(hook))
 
     def tell(self, hook: str, event: object) -> None:
         """Queue an event for everybody who observes this hook. Never waits, never fails."""
         for observer, function in self._listeners.get(hook, ()):
             observer.push(function, event)
+        if self._watcher is not None:
+            self._watcher.tell(hook, event)
 
     async def stop(self, timeout_s: float) -> None:
         """Let the observers finish what is queued, but no longer than this. What happens later is not told."""

@@ -13,7 +13,7 @@ import pluggy
 
 from firstboot import hookspecs
 from firstboot.errors import FirstbootError, PluginError
-from firstboot.hookspecs import API_VERSION, DECIDING, OBSERVING, PROJECT
+from firstboot.hookspecs import API_VERSION, ON_REQUEST, PROJECT
 
 HOOKS: Mapping[str, FunctionType] = {
     name: hook for name, hook in vars(hookspecs).items() if name.startswith(f"{PROJECT}_")
@@ -68,7 +68,7 @@ def check_hooks(name: str, plugin: object, manager: pluggy.PluginManager) -> Non
 def _check_hook(name: str, hook: str, function: Any, options: Mapping[str, Any]) -> None:
     if options.get("wrapper") or options.get("hookwrapper"):
         raise PluginError(name, f"wraps {hook}; hooks cannot be wrapped.", "Take the option out of @hookimpl.")
-    if hook not in DECIDING + OBSERVING and inspect.iscoroutinefunction(function):
+    if hook not in ON_REQUEST and inspect.iscoroutinefunction(function):
         raise PluginError(
             name, f"implements {hook} with async def; it is called at start.", "Make it a plain def."
         )

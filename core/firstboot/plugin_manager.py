@@ -192,7 +192,7 @@ class PluginManager:
         return self._runners[name]
 
     def implementations(self, hook: str) -> list[tuple[PluginRunner, Callable[..., Any]]]:
-        """Return who implements a deciding or observing hook, in the order in which they are called."""
+        """Return who implements a deciding, answering or observing hook, in the order in which they are called."""
         caller = getattr(self._pluggy.hook, hook)
         return [(self.runner(impl.plugin_name), impl.function) for impl in reversed(caller.get_hookimpls())]
 

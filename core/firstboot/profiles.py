@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import ipaddress
 from collections.abc import Callable, Iterable, Mapping
@@ -9,12 +10,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 import re2
 
 from firstboot.batching import Batcher
 from firstboot.clock import Clock, new_public_id
-from firstboot.errors import AlreadyExists, InvalidValue, NotFound, ProfileNotProven
+from firstboot.errors import AlreadyExists, InvalidValue, NotFound, ProfileNotProven, VersionConflict
 from firstboot.keyring import Keyring, profile_secret_place
 from firstboot.model import DeviceProfile, Network
 from firstboot.names import clean_name
@@ -37,6 +39,9 @@ MIN_CHOSEN_SECRET_LENGTH = 16
 MAX_KEY_LENGTH = 255
 MAX_BOUND = 2**31 - 1
 """The highest bound of a profile's limits; databases keep it."""
+
+DEFAULT_PROFILE = "default"
+"""Name of the profile that devices get when none is named."""
 
 _NO_DIGEST = b"\0" * 16
 
@@ -148,6 +153,68 @@ class ProfileService:
                 return profile
         raise NotFound(f"There is no device profile named {name!r}.")
 
+    async def by_public_id(self, tenant_id: int, public_id: UUID) -> DeviceProfile:
+        """Return a profile of this tenant.
+
+        Raises: `NotFound`, also for a profile of another tenant.
+        """
+        for profile in await self.all(tenant_id):
+            if profile.public_id == public_id:
+                return profile
+        raise NotFound(f"Device profile with id [{public_id}] is not found")
+
+    async def default(self, tenant_id: int) -> DeviceProfile:
+        """Return the tenant's default profile; it is made when there is none, and provisions nobody."""
+        while True:
+            profiles = await self.all(tenant_id)
+            for profile in profiles:
+                if profile.is_default:
+                    return profile
+            for profile in profiles:
+                if profile.name == DEFAULT_PROFILE:
+                    return await self.set_default(profile, actor="server")
+            now_ms = self._clock.now_ms()
+            made = DeviceProfile(
+                id=0,
+                public_id=new_public_id(now_ms),
+                tenant_id=tenant_id,
+                name=DEFAULT_PROFILE,
+                strategy="disabled",
+                provision_key=None,
+                secret_digest=None,
+                secret_sealed=None,
+                is_default=True,
+                created_at_ms=now_ms,
+            )
+            audit = self._audit("profile-created", made, "server")
+            result = await self._commits.submit(CreateProfile(profile=made, audit=audit))
+            if result.outcome is Outcome.DONE:
+                return replace(made, id=result.id)
+            if result.outcome not in (Outcome.NAME_TAKEN, Outcome.DEFAULT_TAKEN):  # else: somebody was faster
+                _raise_unless_done(result, made)
+
+    async def set_default(self, profile: DeviceProfile, *, actor: str) -> DeviceProfile:
+        """Make a profile the default one of its tenant, in place of the one that is.
+
+        Raises: `NotFound`.
+        """
+        changed = []
+        for other in await self.all(profile.tenant_id):
+            if other.is_default and other.id != profile.id:
+                changed.append(replace(other, is_default=False))
+        profile = await self.by_public_id(profile.tenant_id, profile.public_id)
+        changed.append(replace(profile, is_default=True))
+        # Submitted together, so that they are in one transaction.
+        written = [
+            self._commits.submit(
+                UpdateProfile(profile=each, audit=self._audit("profile-default-changed", each, actor))
+            )
+            for each in changed
+        ]
+        results = await asyncio.gather(*written)
+        _raise_unless_done(results[-1], profile)
+        return replace(changed[-1], version=results[-1].version)
+
     async def create(
         self, draft: DeviceProfile, *, key: str | None, secret: Secret | None, actor: str
     ) -> NewProfile:
@@ -155,34 +222,55 @@ class ProfileService:
 
         Raises: `InvalidValue`, `AlreadyExists`.
         """
-        key = random_text(PROVISION_KEY_LENGTH, LOWER_ALPHANUMERIC) if key is None else _checked_key(key)
-        public_id = new_public_id(self._clock.now_ms())
+        if key is None:
+            key = random_text(PROVISION_KEY_LENGTH, LOWER_ALPHANUMERIC)
+        if secret is None:
+            secret = random_secret()
+        profile = await self.save_new(replace(draft, provision_key=key), secret=secret, actor=actor)
+        return NewProfile(profile, secret)
+
+    async def save_new(self, draft: DeviceProfile, *, secret: Secret | None, actor: str) -> DeviceProfile:
+        """Make a profile from ``draft``, whose id and secret fields are ignored; draw nothing.
+
+        A profile without key or secret proves nobody.
+
+        Raises: `InvalidValue`, `AlreadyExists`.
+        """
+        now_ms = self._clock.now_ms()
         profile = replace(
             draft,
-            public_id=public_id,
+            public_id=new_public_id(now_ms),
             name=clean_name(draft.name, "profile name"),
-            provision_key=key,
-            created_at_ms=self._clock.now_ms(),
+            created_at_ms=now_ms,
         )
-        profile, secret = self._with_secret(profile, secret)
+        profile = self.with_secret(profile, secret)
         self._check(profile)
         result = await self._commits.submit(
             CreateProfile(profile=profile, audit=self._audit("profile-created", profile, actor))
         )
         _raise_unless_done(result, profile)
-        return NewProfile(replace(profile, id=result.id), secret)
+        return replace(profile, id=result.id)
 
-    async def update(self, profile: DeviceProfile, *, actor: str, event: str = "profile-updated") -> DeviceProfile:
-        """Replace a profile's settings.
+    async def update(
+        self,
+        profile: DeviceProfile,
+        *,
+        expected_version: int | None = None,
+        actor: str,
+        event: str = "profile-updated",
+    ) -> DeviceProfile:
+        """Replace a profile's settings. ``expected_version`` None: whatever it is.
 
-        Raises: `InvalidValue`, `AlreadyExists`, `NotFound`.
+        Raises: `InvalidValue`, `AlreadyExists`, `NotFound`, `VersionConflict`.
         """
+        profile = replace(profile, name=clean_name(profile.name, "profile name"))
         self._check(profile)
-        result = await self._commits.submit(
-            UpdateProfile(profile=profile, audit=self._audit(event, profile, actor))
+        write = UpdateProfile(
+            profile=profile, expected_version=expected_version, audit=self._audit(event, profile, actor)
         )
+        result = await self._commits.submit(write)
         _raise_unless_done(result, profile)
-        return profile
+        return replace(profile, version=result.version)
 
     async def rotate_secret(
         self, profile: DeviceProfile, *, grace: timedelta, secret: Secret | None, actor: str
@@ -194,14 +282,18 @@ class ProfileService:
             previous_secret_digest=profile.secret_digest if grace else None,
             previous_secret_until_ms=until_ms if grace else None,
         )
-        rotated, secret = self._with_secret(kept, secret)
+        if secret is None:
+            secret = random_secret()
+        rotated = self.with_secret(kept, secret)
         return NewProfile(await self.update(rotated, actor=actor, event="profile-secret-rotated"), secret)
 
     async def delete(self, profile: DeviceProfile, *, actor: str) -> None:
         """Delete a profile without devices.
 
-        Raises: `InvalidValue` when it has some, `NotFound`.
+        Raises: `InvalidValue` when it has some or is the default one, `NotFound`.
         """
+        if profile.is_default:
+            raise InvalidValue("Deletion of Default Device Profile is prohibited!")
         result = await self._commits.submit(
             DeleteProfile(profile_id=profile.id, audit=self._audit("profile-deleted", profile, actor))
         )
@@ -213,24 +305,28 @@ class ProfileService:
             return None
         return Secret(self._keyring.unseal(profile.secret_sealed, profile_secret_place(profile.public_id.bytes)))
 
-    def _with_secret(self, profile: DeviceProfile, secret: Secret | None) -> tuple[DeviceProfile, Secret]:
-        weak = False
+    def with_secret(self, profile: DeviceProfile, secret: Secret | None) -> DeviceProfile:
+        """Return the profile with this secret, or with none; nothing is written yet.
+
+        Raises: `InvalidValue` for one that is shorter than the configuration allows.
+        """
         if secret is None:
-            secret = Secret(random_text(PROVISION_SECRET_LENGTH, LOWER_ALPHANUMERIC))
-        elif len(secret) < MIN_CHOSEN_SECRET_LENGTH:
-            weak = True
-            if not self._allow_weak_secrets or not secret:
-                raise InvalidValue(
-                    f"A provision secret needs at least {MIN_CHOSEN_SECRET_LENGTH} characters. Leave it out "
-                    "to have one made, or set allow_weak_secrets in [provisioning]."
-                )
+            return replace(profile, secret_digest=None, secret_sealed=None, weak_secret=False)
+        weak = len(secret) < MIN_CHOSEN_SECRET_LENGTH
+        if weak and (not self._allow_weak_secrets or not secret):
+            raise InvalidValue(
+                f"A provision secret needs at least {MIN_CHOSEN_SECRET_LENGTH} characters, "
+                "unless allow_weak_secrets is set in [provisioning]."
+            )
         sealed = self._keyring.seal(secret.reveal(), profile_secret_place(profile.public_id.bytes))
         digest = secret_digest(self._keyring, secret)
-        return replace(profile, secret_digest=digest, secret_sealed=sealed, weak_secret=weak), secret
+        return replace(profile, secret_digest=digest, secret_sealed=sealed, weak_secret=weak)
 
     def _check(self, profile: DeviceProfile) -> None:
         if not self._is_strategy(profile.strategy):
             raise InvalidValue(f"No plugin offers the provisioning strategy {profile.strategy!r}.")
+        if profile.provision_key is not None:
+            _check_key(profile.provision_key)
         limits = profile.limits
         if limits.name_pattern is not None:
             compile_name_pattern(limits.name_pattern)
@@ -255,12 +351,16 @@ def parse_networks(texts: Iterable[str]) -> tuple[Network, ...]:
         raise InvalidValue(f"Not a network: {error}. Write one such as 192.0.2.0/24.") from None
 
 
-def _checked_key(key: str) -> str:
+def random_secret() -> Secret:
+    """Draw a provision secret."""
+    return Secret(random_text(PROVISION_SECRET_LENGTH, LOWER_ALPHANUMERIC))
+
+
+def _check_key(key: str) -> None:
     if not key.isprintable() or not 0 < len(key) <= MAX_KEY_LENGTH or key != key.strip():
         raise InvalidValue(
             f"A provision key has 1 to {MAX_KEY_LENGTH} printable characters, no space at its ends."
         )
-    return key
 
 
 def _raise_unless_done(result: WriteResult, profile: DeviceProfile) -> None:
@@ -268,6 +368,10 @@ def _raise_unless_done(result: WriteResult, profile: DeviceProfile) -> None:
         raise AlreadyExists("Device profile with such name already exists!")
     if result.outcome is Outcome.KEY_TAKEN:
         raise AlreadyExists("Device profile with such provision device key already exists!")
+    if result.outcome is Outcome.DEFAULT_TAKEN:
+        raise AlreadyExists("Another default device profile is present in scope of current tenant!")
+    if result.outcome is Outcome.STALE:
+        raise VersionConflict(f"Device profile {profile.name!r} was changed by somebody else meanwhile.")
     if result.outcome is Outcome.IN_USE:
         raise InvalidValue("The device profile referenced by the devices cannot be deleted!")
     if result.outcome is not Outcome.DONE:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import time
+from collections.abc import Callable, Collection
 from typing import NamedTuple, Protocol
 
 _REMEMBER_S = 10.0
@@ -47,13 +48,26 @@ class Sessions:
         self._sessions: dict[Owner, dict[object, LiveSession]] = {}
         self._ended_at: dict[Owner, float] = {}
         """In the order of the moments."""
+        self._on_end: list[Callable[[Owner, SessionEnd], None]] = []
 
     def __len__(self) -> int:
         return sum(map(len, self._sessions.values()))
 
+    def on_end(self, callback: Callable[[Owner, SessionEnd], None]) -> None:
+        """Call back when an owner's sessions are ended, whether it has any at that moment or not."""
+        self._on_end.append(callback)
+
     def is_open(self, owner: Owner) -> bool:
         """Say whether the owner has any session here."""
         return owner in self._sessions
+
+    def ids(self, kind: str) -> frozenset[int]:
+        """Return the owners of a kind that have a session here."""
+        return frozenset(owner.id for owner in self._sessions if owner.kind == kind)
+
+    def of(self, owner: Owner) -> Collection[LiveSession]:
+        """Return the owner's sessions here."""
+        return self._sessions.get(owner, {}).values()
 
     def open(self, owner: Owner, session: LiveSession, *, judged_at: float, slot: object = "") -> bool:
         """Register a session in place of the former one in its slot, which is closed.
@@ -90,6 +104,8 @@ class Sessions:
         ended = self._sessions.pop(owner, {})
         for session in ended.values():
             session.end(why)
+        for callback in self._on_end:
+            callback(owner, why)
         return bool(ended)
 
     def _forget(self, now: float) -> None:

@@ -15,9 +15,10 @@ import typer
 
 from firstboot import __version__
 from firstboot.app import Server
-from firstboot.config import Address
+from firstboot.config import Address, AdminConfig
 from firstboot.errors import AlreadyExists, NotFound
 from firstboot.events import DeviceConnected, DeviceDisconnected, DeviceProvisioned, ProvisioningRefusal
+from firstboot.first_admin import FILE_NAME
 from firstboot.hookspecs import API_VERSION, hookimpl
 from firstboot.model import DEFAULT_TENANT, DeviceProfile
 from firstboot.profiles import NewProfile
@@ -33,6 +34,10 @@ Data, server key and database are in {data_dir}. Stop with Ctrl-C.
 The device profile "demo" lets devices create themselves. It was made for you, with random
   provision key     {key}
   provision secret  {secret}
+"""
+
+_ADMINISTRATOR = """\
+Administrators log in over REST: {email}, with the password in {file}
 """
 
 _HTTP = """\
@@ -89,12 +94,16 @@ async def _show(server: Server) -> None:
         fields = {"deviceName": name, "provisionDeviceKey": key, "provisionDeviceSecret": secret, **more}
         return json.dumps(fields, separators=(",", ":"))
 
-    parts = [_HEAD, *([_HTTP] if http else []), *([_MQTT] if mqtt else []), _TAIL]
+    first_password = data_dir / FILE_NAME
+    administrator = [_ADMINISTRATOR] if first_password.exists() else []
+    parts = [_HEAD, *administrator, *([_HTTP] if http else []), *([_MQTT] if mqtt else []), _TAIL]
     typer.echo(
         "\n".join(parts).format(
             version=__version__,
             listeners=" ".join(f"{name.upper()}: {address}." for name, address in server.listeners.items()),
             data_dir=data_dir,
+            email=server.services.config.section(AdminConfig).email,
+            file=first_password,
             key=key,
             secret=secret,
             http=http,

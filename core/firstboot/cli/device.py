@@ -23,12 +23,12 @@ from firstboot.cli.common import (
     with_core,
 )
 from firstboot.errors import FirstbootError
-from firstboot.model import Credentials, Device, WantedCredentials
+from firstboot.model import Credentials, Customer, Device, WantedCredentials
 
 if TYPE_CHECKING:
     from firstboot.core import Core
 
-app = typer.Typer(help="Devices: create beforehand, look at, re-open, delete.", no_args_is_help=True)
+app = typer.Typer(help="Devices: create beforehand, look at, switch off, re-open, delete.", no_args_is_help=True)
 
 X509 = "X509_CERTIFICATE"
 
@@ -164,6 +164,66 @@ def create(
 
 
 @app.command()
+def disable(name: Name, tenant: TenantOption = TENANT, config: ConfigOption = None) -> None:
+    """Let a device not log in; its sessions end."""
+    _switch(name, tenant, config, enabled=False)
+
+
+@app.command()
+def enable(name: Name, tenant: TenantOption = TENANT, config: ConfigOption = None) -> None:
+    """Let a disabled device log in again."""
+    _switch(name, tenant, config, enabled=True)
+
+
+@app.command()
+def assign(
+    name: Name,
+    customer: Annotated[
+        str | None, typer.Argument(help="Title of the customer; the device belongs to nobody when left out.")
+    ] = None,
+    tenant: TenantOption = TENANT,
+    config: ConfigOption = None,
+) -> None:
+    """Give a device to a customer, or take it back."""
+
+    async def work(core: Core) -> None:
+        device = await core.devices.get((await core.tenant(tenant)).id, name)
+        found = await _customer(core, device.tenant_id, customer) if customer is not None else None
+        await core.devices.assign(device, found, actor=actor())
+        typer.echo(f"device {device.name} belongs to {found.title if found else 'no customer'}")
+
+    with_core(config, work)
+
+
+@app.command()
+def attributes(
+    name: Name, tenant: TenantOption = TENANT, config: ConfigOption = None, as_json: JsonOption = False
+) -> None:
+    """List the attributes of a device, with their values."""
+
+    async def work(core: Core) -> None:
+        import json
+
+        device = await core.devices.get((await core.tenant(tenant)).id, name)
+        stored = await core.storage.device_attributes(device.id)
+        rows = [
+            {"scope": each.scope.name.lower(), "key": each.key, "value": each.value,
+             "updated": moment(each.updated_at_ms)}
+            for each in stored
+        ]  # fmt: skip
+        if as_json:
+            print_json(rows)
+            return
+        columns = ("scope", "key", "value", "updated")
+        shown = [[row["scope"], row["key"], json.dumps(row["value"]), row["updated"]] for row in rows]
+        print_table(columns, shown)
+        if not rows:
+            say_none("attribute", core)
+
+    with_core(config, work)
+
+
+@app.command()
 def reopen(name: Name, tenant: TenantOption = TENANT, config: ConfigOption = None) -> None:
     """Let a device provision itself once more."""
 
@@ -192,6 +252,26 @@ def delete(
         typer.echo(f"device {device.name} deleted")
 
     with_core(config, work)
+
+
+def _switch(name: str, tenant: str, config: Path | None, *, enabled: bool) -> None:
+    async def work(core: Core) -> None:
+        device = await core.devices.get((await core.tenant(tenant)).id, name)
+        await core.devices.set_enabled(device, enabled, actor=actor())
+        typer.echo(f"device {device.name} {'enabled' if enabled else 'disabled'}")
+
+    with_core(config, work)
+
+
+async def _customer(core: Core, tenant_id: int, title: str) -> Customer:
+    """Return the customer of this title, which is unique in the tenant."""
+    from firstboot.storage import PageQuery
+
+    found = await core.storage.page_customers(tenant_id, PageQuery(text=title, page_size=10_000))
+    for customer in found.rows:
+        if customer.title == title:
+            return customer
+    raise fail(f"There is no customer with the title {title!r}.")
 
 
 def _wanted(
@@ -244,7 +324,8 @@ def _fields(device: Device, profiles: dict[int, str]) -> dict[str, Any]:
         "name": device.name,
         "id": str(device.public_id),
         "profile": profiles.get(device.profile_id),
-        "state": device.state,
+        "state": device.state if device.enabled else "disabled",
+        "enabled": device.enabled,
         "label": device.label,
         "gateway": bool((device.additional_info or {}).get("gateway")),
         "provision state": device.provision_state,

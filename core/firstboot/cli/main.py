@@ -9,7 +9,7 @@ import sys
 import typer
 
 from firstboot import __version__
-from firstboot.cli import audit, device, plugins, profile, serve, upkeep
+from firstboot.cli import audit, device, plugins, profile, serve, tenant, token, upkeep, user
 from firstboot.cli.common import source_of
 from firstboot.errors import FirstbootError, StartRefused
 from firstboot.logs import where
@@ -32,10 +32,14 @@ app.command("serve")(serve.serve)
 app.command("check-config")(serve.check_config)
 app.add_typer(profile.app, name="profile")
 app.add_typer(device.app, name="device")
+app.add_typer(user.app, name="user")
+app.add_typer(tenant.app, name="tenant")
+app.add_typer(token.app, name="token")
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(audit.app, name="audit")
 app.add_typer(upkeep.key_app, name="key")
 app.command("backup")(upkeep.backup)
+_OWN = {command.name for command in app.registered_commands} | {group.name for group in app.registered_groups}
 
 
 def _version(wanted: bool) -> None:
@@ -112,14 +116,15 @@ def _say(error: FirstbootError) -> None:
 
 def _add_plugin_commands() -> None:
     """Offer plugins' commands, unless the first word is a command of Firstboot's own."""
-    own = {command.name for command in app.registered_commands} | {group.name for group in app.registered_groups}
-    if len(sys.argv) > 1 and sys.argv[1] in own:
+    if len(sys.argv) > 1 and sys.argv[1] in _OWN:
         return
     from firstboot.core import load_plugins
 
     manager = load_plugins(source_of(None))
     for name, (plugin, commands) in manager.collect_mapping("firstboot_cli_commands").items():
-        if name not in own and isinstance(commands, typer.Typer):
+        if name not in _OWN and isinstance(commands, typer.Typer):
+            # In place of what an earlier call in the same process has added.
+            app.registered_groups = [group for group in app.registered_groups if group.name != name]
             app.add_typer(commands, name=name)
         else:
             typer.echo(

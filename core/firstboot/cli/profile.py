@@ -243,6 +243,17 @@ def enable(name: Name, tenant: TenantOption = TENANT, config: ConfigOption = Non
     _switch(name, tenant, config, enabled=True)
 
 
+@app.command("set-default")
+def set_default(name: Name, tenant: TenantOption = TENANT, config: ConfigOption = None) -> None:
+    """Make a profile the one that devices get when none is named."""
+
+    async def work(core: Core) -> None:
+        profile = await core.profiles.set_default(await _find(core, tenant, name), actor=actor())
+        typer.echo(f"profile {profile.name} is the default one")
+
+    with_core(config, work)
+
+
 @app.command()
 def delete(name: Name, tenant: TenantOption = TENANT, config: ConfigOption = None) -> None:
     """Delete a profile that has no devices."""
@@ -347,6 +358,7 @@ def _fields(profile: DeviceProfile, devices: int, *, secret: Secret | None = Non
         "provision key": profile.provision_key,
         **({"provision secret": secret.reveal()} if secret else {}),
         "state": "enabled" if profile.enabled else "disabled",
+        "default": profile.is_default,
         "reprovision": profile.reprovision.value,
         "retry window": in_words(profile.retry_window),
         "rotation grace": in_words(profile.rotation_grace),

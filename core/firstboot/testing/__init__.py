@@ -9,13 +9,20 @@ import pytest
 pytest.register_assert_rewrite(
     "firstboot.testing.credentials",
     "firstboot.testing.plugin",
+    "firstboot.testing.storage_audit",
     "firstboot.testing.storage_base",
     "firstboot.testing.storage_batches",
     "firstboot.testing.storage_credentials",
+    "firstboot.testing.storage_customers",
+    "firstboot.testing.storage_data",
     "firstboot.testing.storage_devices",
+    "firstboot.testing.storage_pages",
     "firstboot.testing.storage_profiles",
     "firstboot.testing.storage_random",
     "firstboot.testing.storage_reads",
+    "firstboot.testing.storage_tokens",
+    "firstboot.testing.storage_updates",
+    "firstboot.testing.storage_users",
     "firstboot.testing.strategies",
 )
 
@@ -26,10 +33,15 @@ from firstboot.testing.plugin import PluginConformance  # noqa: E402
 from firstboot.testing.samples import (  # noqa: E402
     NOW_MS,
     ORIGIN,
+    a_customer,
     a_device,
     a_profile,
     a_provisioned_device,
     a_request,
+    a_tenant,
+    a_user,
+    a_user_session,
+    an_api_token,
     an_audit_entry,
 )
 from firstboot.testing.storage import StorageConformance  # noqa: E402
@@ -47,10 +59,15 @@ __all__ = [
     "PluginConformance",
     "StorageConformance",
     "StrategyConformance",
+    "a_customer",
     "a_device",
     "a_profile",
     "a_provisioned_device",
     "a_request",
+    "a_tenant",
+    "a_user",
+    "a_user_session",
+    "an_api_token",
     "an_audit_entry",
     "no_leaks",
 ]

@@ -11,7 +11,7 @@ import pytest
 
 from firstboot import hookspecs
 from firstboot.config import Config, PluginsConfig
-from firstboot.hookspecs import API_VERSION, DECIDING, OBSERVING, PROJECT
+from firstboot.hookspecs import API_VERSION, ON_REQUEST, PROJECT
 from firstboot.plugin_manager import PluginManager, PluginState
 from firstboot.testing.leaks import NoLeaks
 
@@ -80,7 +80,7 @@ class PluginConformance(NoLeaks):
 
     def test_what_offers_is_a_plain_function(self, plugin: object) -> None:
         for name in dir(plugin):
-            if name.startswith(_PREFIX) and name not in DECIDING + OBSERVING:
+            if name.startswith(_PREFIX) and name not in ON_REQUEST:
                 assert not inspect.iscoroutinefunction(getattr(plugin, name)), f"{name} is called at start"
 
     @pytest.mark.parametrize(("hook", "key"), _OFFERS)

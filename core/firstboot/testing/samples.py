@@ -9,10 +9,16 @@ from uuid import uuid4
 
 from firstboot.model import (
     PROVISIONED,
+    ApiToken,
+    Authority,
+    Customer,
     Device,
     DeviceProfile,
     Origin,
     ProvisioningRequest,
+    Tenant,
+    User,
+    UserSession,
     WantedCredentials,
 )
 from firstboot.secret import Secret
@@ -41,6 +47,60 @@ def a_profile(name: str = "sensor", **fields: Any) -> DeviceProfile:
         created_at_ms=NOW_MS,
     )
     return replace(profile, **fields)
+
+
+def a_tenant(name: str = "other") -> Tenant:
+    """Return a tenant."""
+    return Tenant(1, name, uuid4(), NOW_MS)
+
+
+def a_customer(title: str = "Acme", **fields: Any) -> Customer:
+    """Return a customer of tenant 1."""
+    return replace(
+        Customer(id=1, public_id=uuid4(), tenant_id=1, title=title, created_at_ms=NOW_MS),
+        **fields,
+    )
+
+
+def a_user(email: str = "ada@example.org", **fields: Any) -> User:
+    """Return an administrator of tenant 1 who was not activated yet."""
+    user = User(
+        id=1,
+        public_id=uuid4(),
+        tenant_id=1,
+        customer_id=None,
+        email=email,
+        authority=Authority.TENANT_ADMIN,
+        created_at_ms=NOW_MS,
+    )
+    return replace(user, **fields)
+
+
+def a_user_session(user_id: int = 1, **fields: Any) -> UserSession:
+    """Return a login of a user, for a day."""
+    session = UserSession(
+        public_id=uuid4(),
+        user_id=user_id,
+        refresh_digest=uuid4().bytes,
+        created_at_ms=NOW_MS,
+        expires_at_ms=NOW_MS + 86_400_000,
+    )
+    return replace(session, **fields)
+
+
+def an_api_token(name: str = "dashboard", **fields: Any) -> ApiToken:
+    """Return a token of tenant 1 that may read devices."""
+    token = ApiToken(
+        id=1,
+        public_id=uuid4(),
+        tenant_id=1,
+        name=name,
+        scopes=("devices:read",),
+        digest=uuid4().bytes,
+        created_by="user:ada@example.org",
+        created_at_ms=NOW_MS,
+    )
+    return replace(token, **fields)
 
 
 def a_request(device_name: str | None = "meter-7", **fields: Any) -> ProvisioningRequest:

@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+from firstboot.testing.storage_audit import AuditTests
 from firstboot.testing.storage_batches import BatchTests
 from firstboot.testing.storage_credentials import CredentialTests
+from firstboot.testing.storage_customers import CustomerTests
+from firstboot.testing.storage_data import DataTests
 from firstboot.testing.storage_devices import DeviceTests
+from firstboot.testing.storage_pages import PageTests
 from firstboot.testing.storage_profiles import ProfileTests
 from firstboot.testing.storage_random import RandomTests
 from firstboot.testing.storage_reads import ReadTests
+from firstboot.testing.storage_tokens import TokenTests
+from firstboot.testing.storage_updates import UpdateTests
+from firstboot.testing.storage_users import UserTests
 
 
-class StorageConformance(DeviceTests, CredentialTests, ProfileTests, BatchTests, ReadTests, RandomTests):
+class StorageConformance(
+    DeviceTests,
+    UpdateTests,
+    DataTests,
+    CredentialTests,
+    ProfileTests,
+    CustomerTests,
+    UserTests,
+    TokenTests,
+    PageTests,
+    AuditTests,
+    BatchTests,
+    ReadTests,
+    RandomTests,
+):
     """Every promise of `firstboot.storage.Storage`.
 
     Inherit, and override the fixture ``open_storage``: it returns an async function that opens the storage,
-    empty when a test begins, and on the same data when it is called again. Override ``add_tenant`` to test
-    the borders between tenants, and set ``opens_twice`` to False if the data cannot be open twice.
+    empty when a test begins, and on the same data when it is called again. Set ``opens_twice`` to False if
+    the data cannot be open twice.
     """

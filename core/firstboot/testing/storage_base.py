@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 from uuid import uuid4
@@ -17,21 +19,32 @@ from firstboot.model import (
     DEFAULT_TENANT,
     PROVISION_STATE,
     PROVISIONED,
+    ApiToken,
     Attribute,
+    Customer,
     Device,
     DeviceProfile,
     Scope,
     Tenant,
+    User,
+    UserSession,
 )
 from firstboot.storage import (
     AuditChain,
     AuditQuery,
     AuditRow,
+    ChangeKind,
+    CreateApiToken,
+    CreateCustomer,
     CreateDevice,
     CreateProfile,
+    CreateTenant,
+    CreateUser,
     DeviceQuery,
     HandOut,
+    OpenUserSession,
     Outcome,
+    PageQuery,
     ReplaceCredentials,
     SealedCredentials,
     Storage,
@@ -39,7 +52,16 @@ from firstboot.storage import (
     Write,
 )
 from firstboot.testing.leaks import NoLeaks
-from firstboot.testing.samples import NOW_MS, a_profile, an_audit_entry
+from firstboot.testing.samples import (
+    NOW_MS,
+    a_customer,
+    a_profile,
+    a_tenant,
+    a_user,
+    a_user_session,
+    an_api_token,
+    an_audit_entry,
+)
 
 OpenStorage: TypeAlias = Callable[[], Awaitable[Storage]]
 
@@ -95,14 +117,46 @@ class World:
         assert await self.do(self.device(name, token, **fields)) == [Outcome.DONE]
         return await self.read(name)
 
+    async def make(self, write: Write) -> int:
+        """Do a write that makes something; return its id."""
+        (made,) = await self.storage.write([write], self.chain)
+        assert made.outcome is Outcome.DONE
+        return made.id
+
     async def make_profile(self, name: str, **fields: Any) -> DeviceProfile:
         """Make a profile and read it."""
         profile = a_profile(name, tenant_id=self.tenant.id, **fields)
-        (made,) = await self.storage.write(
-            [CreateProfile(profile=profile, audit=an_audit_entry("profile-created"))], self.chain
-        )
-        assert made.outcome is Outcome.DONE
-        return await self.read_profile(made.id)
+        made = await self.make(CreateProfile(profile=profile, audit=an_audit_entry("profile-created")))
+        return await self.read_profile(made)
+
+    async def make_customer(self, title: str = "Acme", **fields: Any) -> Customer:
+        """Make a customer and read it."""
+        customer = a_customer(title, tenant_id=self.tenant.id, **fields)
+        made = await self.make(CreateCustomer(customer=customer, audit=an_audit_entry("customer-created")))
+        (read,) = await self.storage.customers_by_id(self.tenant.id, [made])
+        return read
+
+    async def make_user(self, email: str = "ada@example.org", **fields: Any) -> User:
+        """Make a user and read it."""
+        user = a_user(email, **{"tenant_id": self.tenant.id} | fields)
+        await self.make(CreateUser(user=user, audit=an_audit_entry("user-created")))
+        read = await self.storage.user_by_email(email)
+        assert read is not None
+        return read
+
+    async def make_session(self, user: User, **fields: Any) -> UserSession:
+        """Log a user in."""
+        session = a_user_session(user.id, **fields)
+        await self.make(OpenUserSession(session=session, audit=an_audit_entry("user-logged-in")))
+        return session
+
+    async def make_token(self, name: str = "dashboard", **fields: Any) -> ApiToken:
+        """Make an API token and read it."""
+        token = an_api_token(name, tenant_id=self.tenant.id, **fields)
+        await self.make(CreateApiToken(token=token, audit=an_audit_entry("token-created")))
+        read = await self.storage.api_token_by_digest(token.digest)
+        assert read is not None
+        return read
 
     async def read(self, name: str) -> Device:
         """Read a device that has to be there."""
@@ -115,6 +169,12 @@ class World:
         (profile,) = [each for each in await self.storage.all_profiles() if each.id == profile_id]
         return profile
 
+    async def told(self, *writes: Write) -> list[tuple[ChangeKind, int]]:
+        """Do writes in one batch; return what other processes are told."""
+        before = await self.storage.last_change()
+        assert set(await self.do(*writes)) == {Outcome.DONE}
+        return [(each.kind, each.ref) for each in await self.storage.changes_since(before)]
+
     async def audit(self) -> list[AuditRow]:
         """Read the whole audit log."""
         return list(await self.storage.list_audit(AuditQuery(limit=ALL)))
@@ -126,7 +186,12 @@ class World:
             "devices": list(devices),
             "count": await self.storage.count_devices(self.profile.id),
             "credentials": {each.id: list(await self.storage.device_credentials(each.id)) for each in devices},
-            "attributes": {each.id: await attributes(self.storage, each.id) for each in devices},
+            "attributes": {each.id: list(await self.storage.device_attributes(each.id)) for each in devices},
+            "telemetry": {each.id: list(await self.storage.latest_telemetry(each.id)) for each in devices},
+            "tenants": list(await self.storage.all_tenants()),
+            "customers": list((await self.storage.page_customers(self.tenant.id, PageQuery())).rows),
+            "users": list((await self.storage.page_users(self.tenant.id, PageQuery())).rows),
+            "tokens": list(await self.storage.list_api_tokens(self.tenant.id)),
             "profiles": {each.id: each for each in await self.storage.all_profiles()},
             "audit": await self.audit(),
             "last change": await self.storage.last_change(),
@@ -173,10 +238,6 @@ class StorageSuite(NoLeaks):
         """Return what opens the storage under test: empty in each test, and then on the same data again."""
         raise NotImplementedError("Override the fixture 'open_storage' to return what opens yours.")
 
-    async def add_tenant(self, storage: Storage, name: str) -> Tenant:
-        """Make another tenant. Override this: without it the borders between tenants are not tested."""
-        pytest.skip("override 'add_tenant' to test what belongs to one tenant only")
-
     @pytest_asyncio.fixture
     async def storage(self, open_storage: OpenStorage) -> AsyncIterator[Storage]:
         """Return an open storage."""
@@ -193,10 +254,25 @@ class StorageSuite(NoLeaks):
         yield other
         await other.close()
 
+    async def rivals(self, worlds: Sequence[World], writes: Sequence[Write]) -> Counter[Outcome]:
+        """Do each write in a batch of its own, all at the same time; count how they ended."""
+        ended = await asyncio.gather(
+            *(worlds[number % len(worlds)].do(write) for number, write in enumerate(writes))
+        )
+        return Counter(outcome for (outcome,) in ended)
+
     @pytest.fixture
     def chain(self) -> AuditChain:
         """Return an audit chain with a key of its own."""
         return Keyring.generate().link
+
+    @pytest_asyncio.fixture
+    async def other_world(self, world: World) -> World:
+        """Return another tenant of the same storage, with a profile in it."""
+        await world.make(CreateTenant(tenant=a_tenant(), audit=an_audit_entry("tenant-created")))
+        tenant = await world.storage.find_tenant("other")
+        assert tenant is not None
+        return await World.begin(world.storage, world.chain, tenant)
 
     @pytest_asyncio.fixture
     async def world(self, storage: Storage, chain: AuditChain) -> World:

@@ -171,6 +171,17 @@ class CredentialTests(StorageSuite):
         assert outcomes == [Outcome.CREDENTIALS_IN_USE]
         assert await world.state() == before
 
+    async def test_credentials_may_keep_their_digest_when_the_old_ones_end_at_once(self, world: World) -> None:
+        device = await world.make_device("meter-7", "one")
+        await world.do(replace_credentials(device.id, "one", "two", keep_old_until_ms=LATER_MS))
+
+        # A password that changes under one user name; and one that was current before.
+        assert await world.do(replace_credentials(device.id, "two", "two")) == [Outcome.DONE]
+        assert [found.digest for found in await world.storage.device_credentials(device.id)] == [digest("two")]
+        assert await world.do(replace_credentials(device.id, "two", "two", keep_old_until_ms=LATER_MS)) == [
+            Outcome.CREDENTIALS_IN_USE
+        ]
+
     async def test_credentials_in_grace_are_in_use(self, world: World) -> None:
         device = await world.make_device("meter-7", "old")
         await world.do(replace_credentials(device.id, "old", "new", keep_old_until_ms=LATER_MS))

@@ -11,7 +11,6 @@ import pytest
 
 from firstboot.model import PROVISION_STATE, PROVISIONED, Attribute, Scope
 from firstboot.storage import (
-    AuditChain,
     ChangeKind,
     ConfirmDelivery,
     DeleteDevice,
@@ -161,22 +160,18 @@ class DeviceTests(StorageSuite):
 
         assert result.outcome is Outcome.NAME_TAKEN
 
-    async def test_one_name_may_be_in_two_tenants(self, storage: Storage, world: World, chain: AuditChain) -> None:
-        other = await World.begin(storage, chain, await self.add_tenant(storage, "other"))
+    async def test_one_name_may_be_in_two_tenants(self, world: World, other_world: World) -> None:
         mine = await world.make_device("meter-7", "mine")
 
-        theirs = await other.make_device("meter-7", "theirs")
+        theirs = await other_world.make_device("meter-7", "theirs")
 
         assert (await world.read("meter-7")).id == mine.id != theirs.id
         assert (await world.state())["devices"] == [mine]
 
-    async def test_credentials_are_unique_over_all_tenants(
-        self, storage: Storage, world: World, chain: AuditChain
-    ) -> None:
-        other = await World.begin(storage, chain, await self.add_tenant(storage, "other"))
+    async def test_credentials_are_unique_over_all_tenants(self, world: World, other_world: World) -> None:
         await world.make_device("meter-7", "token")
 
-        assert await other.do(other.device("meter-8", "token")) == [Outcome.CREDENTIALS_IN_USE]
+        assert await other_world.do(other_world.device("meter-8", "token")) == [Outcome.CREDENTIALS_IN_USE]
 
     async def test_the_limit_of_devices_holds_at_n_and_n_plus_1(self, world: World) -> None:
         outcomes = [await world.do(world.device(f"meter-{number}", max_devices=3)) for number in range(4)]

@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from firstboot.model import ProfileLimits, ReprovisionPolicy
+from firstboot.model import DeviceProfile, ProfileLimits, ReprovisionPolicy
 from firstboot.storage import (
-    AuditChain,
     ChangeKind,
     CreateProfile,
     DeleteProfile,
@@ -42,6 +41,8 @@ EVERYTHING: dict[str, Any] = {
     ),
     "description": "für den \N{GRINNING FACE} Keller",
     "weak_secret": True,
+    "is_default": True,
+    "details": {"image": None, "nested": {"list": [1, "\N{GRINNING FACE}"]}},
     "created_at_ms": NOW_MS,
 }
 
@@ -76,7 +77,69 @@ class ProfileTests(StorageSuite):
 
         assert await world.do(UpdateProfile(profile=changed, audit=an_audit_entry())) == [Outcome.DONE]
 
-        assert await world.read_profile(world.profile.id) == changed
+        assert await world.read_profile(world.profile.id) == replace(changed, version=2)
+
+    async def test_a_version_of_a_profile_is_replaced_once(self, world: World) -> None:
+        def update(description: str, version: int | None) -> UpdateProfile:
+            changed = replace(world.profile, description=description)
+            return UpdateProfile(profile=changed, expected_version=version, audit=an_audit_entry())
+
+        results = await world.storage.write(
+            [update("first", 1), update("second", 1), update("third", 2), update("fourth", None)], world.chain
+        )
+
+        assert [(each.outcome, each.version) for each in results] == [
+            (Outcome.DONE, 2),
+            (Outcome.STALE, 0),
+            (Outcome.DONE, 3),
+            (Outcome.DONE, 4),
+        ]
+        read = await world.read_profile(world.profile.id)
+        assert (read.description, read.version) == ("fourth", 4)
+
+    async def test_a_tenant_has_one_default_profile(self, world: World, other_world: World) -> None:
+        first = await world.make_profile("first", is_default=True)
+        before = await world.state()
+
+        def create(name: str, tenant_id: int) -> CreateProfile:
+            profile = a_profile(name, tenant_id=tenant_id, is_default=True)
+            return CreateProfile(profile=profile, audit=an_audit_entry())
+
+        def update(profile: DeviceProfile, is_default: bool) -> UpdateProfile:
+            return UpdateProfile(profile=replace(profile, is_default=is_default), audit=an_audit_entry())
+
+        assert (
+            await world.do(create("second", world.tenant.id), update(world.profile, True))
+            == [Outcome.DEFAULT_TAKEN] * 2
+        )
+        assert await world.state() == before
+        assert await world.do(create("theirs", other_world.tenant.id), update(first, True)) == [Outcome.DONE] * 2
+        assert await world.do(update(first, False), update(world.profile, True)) == [Outcome.DONE] * 2
+        assert (await world.read_profile(world.profile.id)).is_default
+
+    async def test_of_rivals_over_two_storages_one_profile_becomes_the_default(
+        self, world: World, other_storage: Storage
+    ) -> None:
+        other = replace(world, storage=other_storage)
+        writes = [
+            CreateProfile(
+                profile=a_profile(f"profile {number}", tenant_id=world.tenant.id, is_default=True),
+                audit=an_audit_entry(),
+            )
+            for number in range(10)
+        ]
+
+        assert await self.rivals([world, other], writes) == {Outcome.DONE: 1, Outcome.DEFAULT_TAKEN: 9}
+
+    async def test_a_profile_cannot_be_changed_as_if_it_were_another_tenants(
+        self, world: World, other_world: World
+    ) -> None:
+        before = await world.state()
+        theirs = replace(world.profile, tenant_id=other_world.tenant.id, name="moved")
+
+        assert await world.do(UpdateProfile(profile=theirs, audit=an_audit_entry())) == [Outcome.PROFILE_GONE]
+
+        assert await world.state() == before
 
     async def test_other_processes_are_told_of_a_replaced_profile(self, world: World) -> None:
         before = await world.storage.last_change()
@@ -114,10 +177,8 @@ class ProfileTests(StorageSuite):
             made = await world.make_profile(name, provision_key=None)
             assert made.provision_key is None
 
-    async def test_tenants_may_share_a_name_but_not_a_key(
-        self, storage: Storage, world: World, chain: AuditChain
-    ) -> None:
-        other = await World.begin(storage, chain, await self.add_tenant(storage, "other"))
+    async def test_tenants_may_share_a_name_but_not_a_key(self, world: World, other_world: World) -> None:
+        other = other_world
         assert other.profile.name == world.profile.name
         twin = a_profile("twin", tenant_id=other.tenant.id, provision_key=world.profile.provision_key)
 

@@ -10,29 +10,32 @@ from uuid import uuid4
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from firstboot.model import DEFAULT_TENANT, Attribute, Device, Scope
+from firstboot.model import DEFAULT_TENANT, PROVISION_STATE, Attribute, Device, Scope, TelemetryPoint
 from firstboot.storage import (
     AppendAudit,
     AuditChain,
     AuditQuery,
     ChangeKind,
     ConfirmDelivery,
+    DeleteAttributes,
     DeleteDevice,
     DeviceQuery,
     Outcome,
     RecordLogin,
     ReopenDevice,
+    SaveAttributes,
+    SaveTelemetry,
     Storage,
+    UpdateDevice,
     When,
     Write,
 )
 from firstboot.testing.memory import MemoryStorage
-from firstboot.testing.samples import NOW_MS, an_audit_entry
+from firstboot.testing.samples import NOW_MS, a_device, an_audit_entry
 from firstboot.testing.storage_base import (
     ALL,
     StorageSuite,
     World,
-    attributes,
     digest,
     hand_out,
     replace_credentials,
@@ -56,7 +59,9 @@ _STEPS = st.builds(
     Step,
     # More that make devices than of any other kind: the others need some.
     kind=st.sampled_from(
-        ["create"] * 4 + ["hand out", "replace", "rotate", "login", "confirm", "reopen", "delete", "audit"]
+        ["create"] * 4
+        + ["hand out", "replace", "rotate", "login", "confirm", "reopen", "delete", "audit"]
+        + ["update", "save", "unset", "measure"]
     ),
     name=st.integers(0, 2),
     token=st.integers(0, 4),
@@ -121,6 +126,35 @@ class _Side:
                 return ConfirmDelivery(device_id, NOW_MS)
             case "reopen":
                 return ReopenDevice(device_id=device_id, at_ms=step.at_ms, audit=audit)
+            case "update":
+                wanted = a_device(
+                    name,
+                    id=device_id,
+                    tenant_id=self.world.tenant.id,
+                    profile_id=self.world.profile.id,
+                    enabled=step.token % 2 == 0,
+                    label=f"label {step.token}",
+                )
+                return UpdateDevice(device=wanted, expected_version=step.max_devices, audit=audit)
+            case "save":
+                return SaveAttributes(
+                    device_id=device_id,
+                    scope=Scope(step.old_token % 3 + 1),
+                    values={PROVISION_STATE: step.token, f"key {step.token % 2}": step.kind},
+                    at_ms=step.at_ms,
+                    audit=audit if step.max_devices else None,
+                )
+            case "unset":
+                return DeleteAttributes(
+                    device_id=device_id,
+                    scope=Scope(step.old_token % 3 + 1),
+                    keys=(PROVISION_STATE, f"key {step.token % 2}"),
+                    at_ms=step.at_ms,
+                    audit=audit,
+                )
+            case "measure":
+                point = TelemetryPoint(step.at_ms, {f"key {step.token % 2}": step.old_token})
+                return SaveTelemetry(device_id=device_id, points=(point,))
             case "delete":
                 return DeleteDevice(device_id=device_id, audit=audit)
             case _:
@@ -143,7 +177,8 @@ class _Side:
         return {
             "devices": [_facts(device) for device in devices],
             "count": await storage.count_devices(self.world.profile.id),
-            "attributes": {each.name: await attributes(storage, each.id) for each in devices},
+            "attributes": {each.name: list(await storage.device_attributes(each.id)) for each in devices},
+            "telemetry": {each.name: list(await storage.latest_telemetry(each.id)) for each in devices},
             "credentials": {
                 each.name: {
                     (found.digest, found.sealed, found.valid_until_ms, found.first_login_at_ms)
@@ -156,10 +191,10 @@ class _Side:
             ],
         }
 
-    async def changes(self) -> set[tuple[ChangeKind, str]]:
+    async def changes(self) -> set[tuple[ChangeKind, str, str | None]]:
         names = {device_id: name for name, device_id in self.ids.items()}
         changes = await self.world.storage.changes_since(self.first_change)
-        return {(change.kind, names[change.ref]) for change in changes if change.ref in names}
+        return {(change.kind, names[change.ref], change.detail) for change in changes if change.ref in names}
 
 
 class RandomTests(StorageSuite):
@@ -207,4 +242,7 @@ def _facts(device: Device) -> tuple[object, ...]:
         device.first_login_at_ms,
         device.reopened_at_ms,
         device.request_digest,
+        device.enabled,
+        device.label,
+        device.version,
     )

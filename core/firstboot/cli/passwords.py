@@ -1,0 +1,40 @@
+"""Reading a password: from a prompt, a file or standard input, never from an argument that others can see."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from firstboot.cli.common import fail
+from firstboot.secret import Secret
+
+PasswordFileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--password-file", metavar="<file>", help="Read the password from its first line; - is standard input."
+    ),
+]
+
+
+def read_password(file: Path | None) -> Secret:
+    """Return the password; without a file it is asked for, twice, unless standard input is no terminal.
+
+    Raises: `FirstbootError` when there is none.
+    """
+    if file is None and sys.stdin.isatty():
+        return Secret(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+    if file is None or str(file) == "-":
+        line = sys.stdin.readline()
+    else:
+        try:
+            with file.open(encoding="utf-8") as stream:
+                line = stream.readline()
+        except UnicodeDecodeError:
+            raise fail(f"{file} is not text in UTF-8.") from None
+    password = line.rstrip("\r\n")
+    if not password:
+        raise fail("There is no password. Type one, or give --password-file.")
+    return Secret(password)

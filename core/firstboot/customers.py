@@ -1,0 +1,133 @@
+"""Customers: whoever bought devices of a tenant. The texts of refusals are ThingsBoard's (contract 5.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from firstboot.batching import Batcher
+from firstboot.clock import Clock, new_public_id
+from firstboot.errors import AlreadyExists, InvalidValue, NotFound, VersionConflict
+from firstboot.model import Customer
+from firstboot.names import clean_name
+from firstboot.storage import (
+    AuditEntry,
+    CreateCustomer,
+    DeleteCustomer,
+    Outcome,
+    Page,
+    PageQuery,
+    Storage,
+    UpdateCustomer,
+    Write,
+    WriteResult,
+)
+
+RESERVED_TITLE = "Public"
+
+
+class CustomerService:
+    """What a tenant does with its customers. Everything is looked for in one tenant only (threat TN-1)."""
+
+    def __init__(self, storage: Storage, commits: Batcher[Write, WriteResult], clock: Clock) -> None:
+        self._storage = storage
+        self._commits = commits
+        self._clock = clock
+
+    async def get(self, tenant_id: int, public_id: UUID) -> Customer:
+        """Return a customer.
+
+        Raises: `NotFound`.
+        """
+        customer = await self._storage.find_customer(tenant_id, public_id=public_id)
+        if customer is None:
+            raise _gone(public_id)
+        return customer
+
+    async def by_id(self, tenant_id: int, ids: Collection[int]) -> Mapping[int, Customer]:
+        """Return those of the ids that exist in the tenant, by id."""
+        wanted = set(ids)
+        found = await self._storage.customers_by_id(tenant_id, wanted) if wanted else ()
+        return {customer.id: customer for customer in found}
+
+    async def page(self, tenant_id: int, query: PageQuery) -> Page[Customer]:
+        return await self._storage.page_customers(tenant_id, query)
+
+    async def create(
+        self, tenant_id: int, title: str, details: Mapping[str, Any] | None = None, *, actor: str
+    ) -> Customer:
+        """Make a customer.
+
+        Raises: `InvalidValue`, `AlreadyExists`.
+        """
+        now_ms = self._clock.now_ms()
+        customer = Customer(
+            id=0,
+            public_id=new_public_id(now_ms),
+            tenant_id=tenant_id,
+            title=_checked_title(title),
+            details=details or {},
+            created_at_ms=now_ms,
+        )
+        audit = self._audit("customer-created", customer, actor)
+        result = await self._commits.submit(CreateCustomer(customer=customer, audit=audit))
+        _raise_unless_done(result, customer)
+        return replace(customer, id=result.id)
+
+    async def update(self, customer: Customer, *, expected_version: int | None = None, actor: str) -> Customer:
+        """Replace title and details; ``expected_version`` None overwrites whatever is there.
+
+        Raises: `InvalidValue`, `AlreadyExists`, `NotFound`, `VersionConflict`.
+        """
+        customer = replace(customer, title=_checked_title(customer.title))
+        audit = self._audit("customer-updated", customer, actor)
+        write = UpdateCustomer(customer=customer, expected_version=expected_version, audit=audit)
+        result = await self._commits.submit(write)
+        _raise_unless_done(result, customer)
+        return replace(customer, version=result.version)
+
+    async def delete(self, customer: Customer, *, actor: str) -> None:
+        """Delete a customer with its users; its devices stay, and belong to no customer.
+
+        Raises: `NotFound`.
+        """
+        audit = self._audit("customer-deleted", customer, actor)
+        _raise_unless_done(
+            await self._commits.submit(DeleteCustomer(customer_id=customer.id, audit=audit)), customer
+        )
+
+    def _audit(self, event: str, customer: Customer, actor: str) -> AuditEntry:
+        return AuditEntry(
+            at_ms=self._clock.now_ms(),
+            event=event,
+            tenant_id=customer.tenant_id,
+            actor=actor,
+            detail=f"{customer.title} ({customer.public_id})",
+        )
+
+
+def _checked_title(title: str) -> str:
+    if not title.strip():
+        raise InvalidValue("Customer title should be specified!")
+    title = clean_name(title, "customer title")
+    if title == RESERVED_TITLE:
+        raise InvalidValue(f"'{RESERVED_TITLE}' title for customer is system reserved!")
+    return title
+
+
+def _raise_unless_done(result: WriteResult, customer: Customer) -> None:
+    match result.outcome:
+        case Outcome.DONE:
+            return
+        case Outcome.NAME_TAKEN:
+            raise AlreadyExists("Customer with such title already exists!")
+        case Outcome.STALE:
+            raise VersionConflict("Somebody else has changed the customer since it was read.")
+        case _:
+            raise _gone(customer.public_id)
+
+
+def _gone(public_id: UUID) -> NotFound:
+    return NotFound(f"Customer with id [{public_id}] is not found")

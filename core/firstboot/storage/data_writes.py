@@ -1,0 +1,52 @@
+"""Writes of what devices report, and of what is set for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from firstboot.model import Scope, TelemetryPoint
+from firstboot.storage.audit import AuditEntry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaveAttributes:
+    """Set attributes of a device. For `Scope.SHARED` other processes are told the keys.
+
+    Setting `PROVISION_STATE` of `Scope.SERVER` is like setting any other. No values: nothing is told.
+    Outcomes: DONE, DEVICE_GONE.
+    """
+
+    device_id: int
+    scope: Scope
+    values: Mapping[str, Any]
+    at_ms: int
+    audit: AuditEntry | None = None
+    """None for what devices report of themselves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteAttributes:
+    """Delete attributes of a device. Keys that are not there do not matter, and are not told.
+
+    Deleting `PROVISION_STATE` of `Scope.SERVER` lets the device be provisioned once more, as `ReopenDevice` does.
+    Outcomes: DONE, DEVICE_GONE.
+    """
+
+    device_id: int
+    scope: Scope
+    keys: tuple[str, ...]
+    at_ms: int
+    audit: AuditEntry | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaveTelemetry:
+    """Keep the newest value of each key; of two of the same moment, the later one in the order of writing.
+
+    Outcomes: DONE, DEVICE_GONE.
+    """
+
+    device_id: int
+    points: tuple[TelemetryPoint, ...]

@@ -1,0 +1,57 @@
+"""Which rows of a list to read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Row = TypeVar("Row", covariant=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceQuery:
+    """Which devices to list, ordered by id."""
+
+    tenant_id: int
+    after_id: int = 0
+    limit: int = 100
+    profile_id: int | None = None
+    text: str | None = None
+    """Only names that contain this, whatever the case."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageQuery:
+    """Which page of a list: 0-based, with rows in an order of the caller's choice and then by id.
+
+    Texts are in the order that the database gives them. ``descending`` turns all of it round.
+    """
+
+    page: int = 0
+    page_size: int = 100
+    text: str | None = None
+    """Only rows whose name (title, e-mail address) or label contains this, whatever the case."""
+    sort: str = "created_at_ms"
+    """``created_at_ms``, ``name`` (title, e-mail address), or for devices ``label`` or ``profile`` (its name)."""
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevicePageQuery(PageQuery):
+    """Which page of a tenant's devices."""
+
+    tenant_id: int
+    customer_id: int | None = None
+    profile_id: int | None = None
+    ids: frozenset[int] | None = None
+    """Only these, such as those that are connected."""
+    enabled: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Row]):
+    """Some rows of a list, and how many the whole list has."""
+
+    rows: Sequence[Row]
+    total: int

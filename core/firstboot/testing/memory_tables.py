@@ -1,0 +1,91 @@
+"""What `firstboot.testing.MemoryStorage` holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+from uuid import UUID
+
+from firstboot.model import (
+    ApiToken,
+    Customer,
+    Device,
+    DeviceProfile,
+    LatestValue,
+    Scope,
+    Tenant,
+    User,
+    UserSession,
+)
+from firstboot.storage import AuditRow, Change, ChangeKind, SealedCredentials
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Credentials of a device; ``valid_until_ms`` as in `firstboot.storage.FoundCredentials`."""
+
+    credentials: SealedCredentials
+    device_id: int
+    valid_until_ms: int | None = None
+
+
+@dataclass
+class Tables:
+    """Everything that is stored. The values are immutable, so that shallow copies are copies."""
+
+    last_id: int = 0
+    tenants: dict[int, Tenant] = field(default_factory=dict)
+    customers: dict[int, Customer] = field(default_factory=dict)
+    users: dict[int, User] = field(default_factory=dict)
+    sessions: dict[UUID, UserSession] = field(default_factory=dict)
+    tokens: dict[int, ApiToken] = field(default_factory=dict)
+    profiles: dict[int, DeviceProfile] = field(default_factory=dict)
+    devices: dict[int, Device] = field(default_factory=dict)
+    names: dict[tuple[int, str], int] = field(default_factory=dict)
+    attributes: dict[tuple[int, Scope, str], tuple[str, int]] = field(default_factory=dict)
+    """Values as JSON text, what a caller does to a list or an object later changes nothing here; and moments."""
+    telemetry: dict[tuple[int, str], LatestValue] = field(default_factory=dict)
+    credentials: dict[bytes, Kept] = field(default_factory=dict)
+    audit: list[AuditRow] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    meta: dict[str, bytes] = field(default_factory=dict)
+
+    def new_id(self) -> int:
+        """Return an id that nothing has had before."""
+        self.last_id += 1
+        return self.last_id
+
+    def tell(self, kind: ChangeKind, ref: int, detail: str | None = None) -> None:
+        """Tell other processes."""
+        self.changes.append(Change(len(self.changes) + 1, kind, ref, detail))
+
+    def change_device(self, device_id: int, **values: Any) -> None:
+        """Set fields of a device."""
+        self.devices[device_id] = replace(self.devices[device_id], **values)
+
+    def count_devices(self, profile_id: int) -> int:
+        """Return how many devices a profile has."""
+        return sum(device.profile_id == profile_id for device in self.devices.values())
+
+    def has_customer(self, customer_id: int | None, tenant_id: int | None) -> bool:
+        """Whether a customer is there in this tenant; nobody is everywhere."""
+        if customer_id is None:
+            return True
+        customer = self.customers.get(customer_id)
+        return customer is not None and customer.tenant_id == tenant_id
+
+    def saved(self) -> dict[str, Any]:
+        """Return a copy of everything."""
+        return {each.name: copy(getattr(self, each.name)) for each in fields(self)}
+
+    def restore(self, saved: Mapping[str, Any]) -> None:
+        """Put back what `saved` returned."""
+        vars(self).update(saved)
+
+
+def json_copy(value: Any) -> Any:
+    """Return a value that does not change with the one that was given."""
+    return json.loads(json.dumps(value))
