@@ -17,10 +17,16 @@ from firstboot.testing import (
     a_provisioned_device,
     a_request,
 )
-from firstboot_plugins.strategies import allow_create_new, check_pre_provisioned, disabled
+from firstboot_plugins.strategies import (
+    allow_create_new,
+    check_pre_provisioned,
+    disabled,
+    x509_certificate_chain,
+)
 from firstboot_plugins.strategies.allow_create_new import AllowCreateNew
 from firstboot_plugins.strategies.check_pre_provisioned import CheckPreProvisioned
 from firstboot_plugins.strategies.disabled import Disabled
+from firstboot_plugins.strategies.x509_certificate_chain import X509CertificateChain
 
 
 class TestAllowCreateNew(StrategyConformance):
@@ -102,9 +108,31 @@ class TestDisabled(StrategyConformance):
         assert finder.asked == []
 
 
+class TestX509CertificateChain(StrategyConformance):
+    @pytest.fixture
+    def strategy(self) -> X509CertificateChain:
+        return X509CertificateChain()
+
+    async def test_pr_6_a_request_by_key_is_refused_as_if_the_profile_did_not_exist(
+        self, strategy: X509CertificateChain
+    ) -> None:
+        finder = FakeFinder(a_device("meter-7"))
+
+        with pytest.raises(ProfileNotProven, match="'sensor'") as caught:
+            strategy.decide("meter-7", a_request(), a_profile(), finder)
+
+        assert caught.value.code == "certificate-needed"
+        assert finder.asked == []
+
+
 @pytest.mark.parametrize(
     ("plugin", "expected"),
-    [(allow_create_new, AllowCreateNew), (check_pre_provisioned, CheckPreProvisioned), (disabled, Disabled)],
+    [
+        (allow_create_new, AllowCreateNew),
+        (check_pre_provisioned, CheckPreProvisioned),
+        (disabled, Disabled),
+        (x509_certificate_chain, X509CertificateChain),
+    ],
 )
 def test_each_is_offered_through_the_public_hook(plugin: ModuleType, expected: type) -> None:
     manager = pluggy.PluginManager(hookspecs.PROJECT)

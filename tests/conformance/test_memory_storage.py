@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from firstboot.model import Tenant
 from firstboot.storage import Storage
 from firstboot.testing import MemoryStorage, OpenStorage, StorageConformance
 
@@ -18,7 +17,3 @@ class TestMemoryStorage(StorageConformance):
             return MemoryStorage(same_as=data)
 
         return open_
-
-    async def add_tenant(self, storage: Storage, name: str) -> Tenant:
-        assert isinstance(storage, MemoryStorage)
-        return storage.add_tenant(name)

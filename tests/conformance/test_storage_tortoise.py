@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
-import asyncpg
 import pytest
 
 from firstboot.config import Config
 from firstboot.errors import StorageRefused
-from firstboot.model import Tenant
 from firstboot.storage import Storage, StorageBackend
 from firstboot.testing import PluginConformance, StorageConformance
 from firstboot.testing.storage_base import OpenStorage
@@ -36,28 +32,13 @@ class TestSqlite(StorageConformance):
 
     @pytest.fixture
     def open_storage(self, path: Path) -> OpenStorage:
-        self._path = path
         return opener(SqliteBackend, f"sqlite://{path}")
-
-    async def add_tenant(self, storage: Storage, name: str) -> Tenant:
-        with closing(sqlite3.connect(self._path)) as connection, connection:
-            (row,) = connection.execute("INSERT INTO tenant (name) VALUES (?) RETURNING id", (name,)).fetchall()
-        return Tenant(row[0], name)
 
 
 class TestPostgres(StorageConformance):
     @pytest.fixture
     def open_storage(self, postgres_database: str) -> OpenStorage:
-        self._url = postgres_database
         return opener(PostgresBackend, postgres_database)
-
-    async def add_tenant(self, storage: Storage, name: str) -> Tenant:
-        connection = await asyncpg.connect(self._url)
-        try:
-            made = await connection.fetchval("INSERT INTO tenant (name) VALUES ($1) RETURNING id", name)
-        finally:
-            await connection.close()
-        return Tenant(made, name)
 
 
 class TestPlugin(PluginConformance):

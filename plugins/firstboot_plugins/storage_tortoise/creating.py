@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 
 from firstboot.model import Attribute
 from firstboot.storage import CreateDevice, Outcome, WriteResult
-from firstboot_plugins.storage_tortoise.encoding import to_json
+from firstboot_plugins.storage_tortoise.changes import Changes
+from firstboot_plugins.storage_tortoise.encoding import optional_json, to_json
 from firstboot_plugins.storage_tortoise.statements import Algorithm, Many, ManySql
 
 _FIND_PROFILES = ManySql(
@@ -29,6 +30,10 @@ _FIND_DIGESTS = ManySql(
     "SELECT credentials.digest FROM v JOIN credentials ON credentials.digest = v.digest",
     (("digest", "bytea"),),
 )
+_FIND_CUSTOMERS = ManySql(
+    "SELECT customer.id, customer.tenant_id FROM v JOIN customer ON customer.id = v.id",
+    (("id", "bigint"),),
+)
 _DEVICE_COLUMNS = (
     ("public_id", "bytea"),
     ("tenant_id", "bigint"),
@@ -36,6 +41,8 @@ _DEVICE_COLUMNS = (
     ("name", "text"),
     ("label", "text"),
     ("additional_info", "text"),
+    ("customer_id", "bigint"),
+    ("details", "text"),
     ("created_at_ms", "bigint"),
     ("provisioned_at_ms", "bigint"),
     ("request_digest", "bytea"),
@@ -60,7 +67,7 @@ _COUNT = ManySql(
 )
 
 
-def create_devices(writes: Sequence[CreateDevice]) -> Algorithm[list[WriteResult]]:
+def create_devices(writes: Sequence[CreateDevice], changes: Changes) -> Algorithm[list[WriteResult]]:
     """Make those of the devices that can be made."""
     outcomes = yield from _decide(writes)
     made = [write for write, outcome in zip(writes, outcomes, strict=True) if outcome is Outcome.DONE]
@@ -80,12 +87,17 @@ def _decide(writes: Sequence[CreateDevice]) -> Algorithm[list[Outcome]]:
     names = {(tenant_id, name) for tenant_id, name in found}
     found = yield Many(_FIND_DIGESTS, [(write.credentials.digest,) for write in writes])
     digests = {digest for (digest,) in found}
+    wanted = {write.customer_id for write in writes if write.customer_id is not None}
+    customers = {(None, write.tenant_id) for write in writes}
+    customers |= {(id_, tenant_id) for id_, tenant_id in (yield Many(_FIND_CUSTOMERS, [(id_,) for id_ in wanted]))}
     outcomes = []
     for write in writes:
         name = (write.tenant_id, write.name)
         digest = write.credentials.digest
         if tenants.get(write.profile_id) != write.tenant_id:
             outcome = Outcome.PROFILE_GONE
+        elif (write.customer_id, write.tenant_id) not in customers:
+            outcome = Outcome.CUSTOMER_GONE
         elif name in names:
             outcome = Outcome.NAME_TAKEN
         elif digest in digests:
@@ -105,7 +117,7 @@ def _insert(writes: Sequence[CreateDevice]) -> Algorithm[list[int]]:
     rows = [
         (
             write.public_id.bytes, write.tenant_id, write.profile_id, write.name, write.label,
-            None if write.additional_info is None else to_json(write.additional_info),
+            optional_json(write.additional_info), write.customer_id, optional_json(write.details),
             write.created_at_ms, write.provisioned_at_ms, write.request_digest,
         )
         for write in writes

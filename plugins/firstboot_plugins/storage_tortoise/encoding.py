@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -18,7 +19,10 @@ _MICROSECOND = timedelta(microseconds=1)
 PROFILE_COLUMNS = (
     "public_id", "tenant_id", "name", "strategy", "provision_key", "secret_digest", "secret_sealed",
     "previous_secret_digest", "previous_secret_until_ms", "enabled", "settings", "created_at_ms",
+    "is_default",
 )  # fmt: skip
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -34,6 +38,11 @@ def to_json(value: Any) -> str:
         raise Rejected(type(error).__name__) from error
 
 
+def optional_json(value: Any) -> str | None:
+    """Return `to_json`, but None for None."""
+    return None if value is None else to_json(value)
+
+
 def from_json(text: str | None) -> Any:
     """Read what `to_json` wrote; None stays None."""
     return None if text is None else json.loads(text)
@@ -45,6 +54,7 @@ def profile_values(profile: DeviceProfile) -> tuple[Any, ...]:
         profile.public_id.bytes, profile.tenant_id, profile.name, str(profile.strategy), profile.provision_key,
         profile.secret_digest, profile.secret_sealed, profile.previous_secret_digest,
         profile.previous_secret_until_ms, int(profile.enabled), _settings(profile), profile.created_at_ms,
+        int(profile.is_default),
     )  # fmt: skip
 
 
@@ -57,6 +67,7 @@ def _settings(profile: DeviceProfile) -> str:
             "rotation_grace_us": profile.rotation_grace // _MICROSECOND,
             "description": profile.description,
             "weak_secret": profile.weak_secret,
+            "details": dict(profile.details),
             "limits": {
                 "expires_at_ms": limits.expires_at_ms,
                 "max_devices": limits.max_devices,
@@ -78,6 +89,7 @@ def read_settings(text: str) -> dict[str, Any]:
         "rotation_grace": settings["rotation_grace_us"] * _MICROSECOND,
         "description": settings["description"],
         "weak_secret": settings["weak_secret"],
+        "details": settings.get("details", {}),  # older programs wrote none
         "limits": ProfileLimits(
             expires_at_ms=limits["expires_at_ms"],
             max_devices=limits["max_devices"],
@@ -86,6 +98,39 @@ def read_settings(text: str) -> dict[str, Any]:
             allowed_networks=tuple(ipaddress.ip_network(network) for network in limits["allowed_networks"]),
         ),
     }
+
+
+AUDIT_COLUMNS = (
+    ("at_ms", "bigint"),
+    ("entry", "text"),
+    ("tenant_id", "bigint"),
+    ("event", "text"),
+    ("code", "text"),
+    ("profile", "text"),
+    ("device", "text"),
+    ("device_id", "text"),
+    ("actor", "text"),
+)
+"""Names and types in PostgreSQL. All beside ``entry`` is for searching."""
+
+
+def audit_values(entry: AuditEntry, canonical: bytes) -> tuple[Any, ...]:
+    """Return the values of `AUDIT_COLUMNS`."""
+    return (
+        entry.at_ms, canonical.decode("ascii"), entry.tenant_id, searchable(entry.event), searchable(entry.code),
+        searchable(entry.profile), searchable(entry.device), entry.device_id.hex if entry.device_id else None,
+        searchable(entry.actor),
+    )  # fmt: skip
+
+
+def searchable(text: str | None) -> str | None:
+    """Return a text with a mark in place of each character that PostgreSQL cannot store."""
+    return text if text is None or (text.isascii() and "\0" not in text) else _UNSTORABLE.sub("\ufffd", text)
+
+
+def storable(text: str) -> bool:
+    """Whether a column can hold this text at all; what it cannot hold is nowhere."""
+    return not _UNSTORABLE.search(text)
 
 
 def read_audit_entry(text: str) -> AuditEntry:
@@ -130,13 +175,27 @@ def _audit_entry(
 
 FOUND_COLUMNS = (
     "credentials.digest, credentials.type, credentials.sealed, credentials.valid_until_ms,"
-    " device.id, device.public_id, device.name, device.tenant_id, device.profile_id, device.first_login_at_ms"
+    " device.id, device.public_id, device.name, device.tenant_id, device.profile_id, device.first_login_at_ms,"
+    " device.enabled"
 )
 
 
 def found_credentials(row: Sequence[Any]) -> FoundCredentials:
     """Make one of a row of `FOUND_COLUMNS`."""
-    digest, type_, sealed, valid_until_ms, device_id, public_id, name, tenant_id, profile_id, first_login = row
+    (
+        digest,
+        type_,
+        sealed,
+        valid_until_ms,
+        device_id,
+        public_id,
+        name,
+        tenant_id,
+        profile_id,
+        first_login,
+        *rest,
+    ) = row
+    (enabled,) = rest
     return FoundCredentials(
         digest=digest,
         type=type_,
@@ -148,4 +207,5 @@ def found_credentials(row: Sequence[Any]) -> FoundCredentials:
         tenant_id=tenant_id,
         profile_id=profile_id,
         first_login_at_ms=first_login,
+        device_enabled=bool(enabled),
     )

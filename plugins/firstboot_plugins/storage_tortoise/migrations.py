@@ -49,25 +49,28 @@ def _pending(steps: Sequence[Migration], version: int) -> Sequence[Migration]:
 
 
 def migrate_sqlite(connection: sqlite3.Connection, path: Path, steps: Sequence[Migration]) -> None:
-    """Do what is pending, with a copy of the database beside it before the first step.
+    """Do what is pending, with a copy of the database beside it before each step, unless it is new.
 
     Raises: `StorageRefused` when the file is not ours, or newer than this program.
     """
+    new = connection.execute("SELECT name FROM sqlite_master LIMIT 1").fetchone() is None
     # A table that a step rebuilds must not take the rows with it that refer to it.
     connection.execute("PRAGMA foreign_keys=OFF")
-    while _migrate_sqlite_once(connection, path, steps):
+    while _migrate_sqlite_once(connection, path, steps, copy=not new):
         pass
     connection.execute("PRAGMA foreign_keys=ON")
 
 
-def _migrate_sqlite_once(connection: sqlite3.Connection, path: Path, steps: Sequence[Migration]) -> bool:
+def _migrate_sqlite_once(
+    connection: sqlite3.Connection, path: Path, steps: Sequence[Migration], *, copy: bool
+) -> bool:
     connection.execute("BEGIN IMMEDIATE")
     try:
         version = _sqlite_version(connection, path)
         pending = _pending(steps, version)
         if pending:
             step = pending[0]
-            if version:
+            if copy:
                 _copy(path, path.with_name(f"{path.name}.before-{step.version}.bak"))
             for statement in _statements(step.sql):
                 connection.execute(statement)

@@ -22,14 +22,6 @@ class MetaValue(Model):
         abstract = True
 
 
-class Tenant(Model):
-    id = fields.BigIntField(primary_key=True)
-    name = fields.TextField()
-
-    class Meta:
-        abstract = True
-
-
 class DeviceProfile(Model):
     id = fields.BigIntField(primary_key=True)
     public_id = fields.BinaryField()
@@ -44,43 +36,8 @@ class DeviceProfile(Model):
     enabled = fields.SmallIntField()
     settings = fields.TextField()
     created_at_ms = fields.BigIntField()
-
-    class Meta:
-        abstract = True
-
-
-class ProfileUsage(Model):
-    profile_id = fields.BigIntField(primary_key=True)
-    devices = fields.BigIntField()
-
-    class Meta:
-        abstract = True
-
-
-class Device(Model):
-    id = fields.BigIntField(primary_key=True)
-    public_id = fields.BinaryField()
-    tenant_id = fields.BigIntField()
-    profile_id = fields.BigIntField()
-    name = fields.TextField()
-    label = fields.TextField(null=True)
-    additional_info = fields.TextField(null=True)
-    created_at_ms = fields.BigIntField()
-    provisioned_at_ms = fields.BigIntField(null=True)
-    delivered_at_ms = fields.BigIntField(null=True)
-    first_login_at_ms = fields.BigIntField(null=True)
-    reopened_at_ms = fields.BigIntField(null=True)
-    request_digest = fields.BinaryField(null=True)
-
-    class Meta:
-        abstract = True
-
-
-class Audit(Model):
-    id = fields.BigIntField(primary_key=True)
-    at_ms = fields.BigIntField()
-    entry = fields.TextField()
-    link = fields.BinaryField()
+    is_default = fields.SmallIntField()
+    version = fields.IntField()
 
     class Meta:
         abstract = True
@@ -91,21 +48,18 @@ class Change(Model):
     kind = fields.TextField()
     ref = fields.BigIntField()
     at_ms = fields.BigIntField()
+    detail = fields.TextField(null=True)
 
     class Meta:
         abstract = True
 
 
 class Models:
-    """One set of classes that can be queried. Credentials and attributes are read with SQL."""
+    """One set of classes that can be queried. Devices, people and the audit log are read with SQL."""
 
     def __init__(self) -> None:
         self.meta = _concrete(MetaValue, "meta")
-        self.tenant = _concrete(Tenant, "tenant")
         self.profile = _concrete(DeviceProfile, "device_profile")
-        self.usage = _concrete(ProfileUsage, "profile_usage")
-        self.device = _concrete(Device, "device")
-        self.audit = _concrete(Audit, "audit")
         self.change = _concrete(Change, "change")
 
     def all(self) -> list[type[Model]]:

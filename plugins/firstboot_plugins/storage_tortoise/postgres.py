@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -95,10 +95,11 @@ class PostgresStorage(TortoiseReads):
 
     tables = postgres_models.MODELS
     tables_module = postgres_models.__name__
+    ids_from_json = "SELECT value::bigint FROM json_array_elements_text(?::json)"
 
     def __init__(self, dsn: str, collation: str | None) -> None:
         super().__init__()
-        self.upper_name = f'upper("name" COLLATE "{collation}")' if collation else 'upper("name")'
+        self.upper = f'upper({{}} COLLATE "{collation}")' if collation else "upper({})"
         self._writer = Writer(dsn)
 
     @classmethod
@@ -146,13 +147,11 @@ class PostgresStorage(TortoiseReads):
             return await self._writer.transact(algorithm)
 
     async def _fetch(self, request: Run | Many) -> Rows:
-        sql, values = rendered(request)
+        return await self._run_in_tortoise(*rendered(request))
 
-        async def fetch() -> Rows:
-            _, rows = await self._tortoise.db().execute_query(sql, list(values))
-            return cast("Rows", rows)  # asyncpg's records are sequences too, whatever Tortoise says
-
-        return await self._read(fetch)
+    async def search(self, request: Run) -> Rows:
+        """See `Reader`."""
+        return await self._fetch(request)
 
     async def backup(self, path: str) -> None:
         """See `firstboot.storage.Storage`."""

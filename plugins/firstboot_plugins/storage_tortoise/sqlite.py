@@ -117,7 +117,8 @@ class SqliteStorage(TortoiseReads):
 
     tables = sqlite_models.MODELS
     tables_module = sqlite_models.__name__
-    upper_name = 'firstboot_upper("name")'
+    upper = "firstboot_upper({})"
+    ids_from_json = "SELECT value FROM json_each(?)"
 
     def __init__(self, path: Path, busy_timeout_ms: int) -> None:
         super().__init__()
@@ -173,6 +174,10 @@ class SqliteStorage(TortoiseReads):
     async def _fetch(self, request: Run | Many) -> Rows:
         with self._translated():
             return await self._look_up.run(lambda connection: answer(connection, request))
+
+    async def search(self, request: Run) -> Rows:
+        """See `Reader`: over Tortoise's connection, which logins do not wait for."""
+        return await self._run_in_tortoise(request.sql, request.params)
 
     async def backup(self, path: str) -> None:
         """See `firstboot.storage.Storage`."""

@@ -52,3 +52,15 @@ def numbered(sql: str) -> str:
     """Return ``sql`` with ``$1``, ``$2``, ... for its ``?``. No text in our SQL has a question mark in it."""
     head, *tail = sql.split("?")
     return head + "".join(f"${number}{part}" for number, part in enumerate(tail, 1))
+
+
+def inserting(table: str, columns: Sequence[str]) -> str:
+    """Return the statement that inserts a row and gives its id."""
+    marks = ", ".join("?" for _ in columns)
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks}) RETURNING id"  # noqa: S608
+
+
+def updating(table: str, columns: Sequence[str]) -> str:
+    """Return the statement that sets the columns of the row with an id, and counts its version up."""
+    values = ", ".join(f"{name} = ?" for name in columns)
+    return f"UPDATE {table} SET {values}, version = version + 1 WHERE id = ? RETURNING version"  # noqa: S608

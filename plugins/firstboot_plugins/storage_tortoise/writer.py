@@ -12,14 +12,48 @@ from firstboot.storage import (
     AuditChain,
     AuditEntry,
     ConfirmDelivery,
+    CreateApiToken,
+    CreateCustomer,
     CreateDevice,
+    CreateProfile,
+    CreateTenant,
+    CreateUser,
+    DeleteApiToken,
+    DeleteAttributes,
+    DeleteCustomer,
+    DeleteDevice,
+    DeleteProfile,
+    DeleteUser,
+    EndUserSession,
+    HandOut,
+    OpenUserSession,
     Outcome,
     RecordLogin,
+    RecordTokenUse,
+    RenewUserSession,
+    ReopenDevice,
+    ReplaceCredentials,
+    SaveAttributes,
+    SaveTelemetry,
+    UpdateCustomer,
+    UpdateDevice,
+    UpdateProfile,
+    UpdateUser,
     Write,
     WriteResult,
 )
-from firstboot_plugins.storage_tortoise.changing import SINGLE, Changes, confirm_deliveries, record_logins
-from firstboot_plugins.storage_tortoise.creating import create_devices
+from firstboot_plugins.storage_tortoise import (
+    changing,
+    creating,
+    customer_changes,
+    device_data,
+    moments,
+    profile_changes,
+    token_changes,
+    user_changes,
+)
+from firstboot_plugins.storage_tortoise.changes import Changes
+from firstboot_plugins.storage_tortoise.encoding import AUDIT_COLUMNS, audit_values
 from firstboot_plugins.storage_tortoise.statements import Algorithm, Many, ManySql, Rejected, Run
 
 _log = logging.getLogger(__name__)
@@ -30,20 +64,47 @@ KEEP_CHANGES = 1000
 """How many of the newest changes stay whatever the clock says: clocks are stepped."""
 
 # Numbered, because rows must get their ids in the order of the chain.
+_AUDIT_NAMES = ", ".join(name for name, _ in AUDIT_COLUMNS)
 _APPEND_AUDIT = ManySql(
-    "INSERT INTO audit (at_ms, entry, link) SELECT at_ms, entry, link FROM v ORDER BY n",
-    (("n", "bigint"), ("at_ms", "bigint"), ("entry", "text"), ("link", "bytea")),
+    f"INSERT INTO audit (link, {_AUDIT_NAMES}) SELECT link, {_AUDIT_NAMES} FROM v ORDER BY n",  # noqa: S608
+    (("n", "bigint"), ("link", "bytea"), *AUDIT_COLUMNS),
 )
 _APPEND_CHANGES = ManySql(
-    "INSERT INTO change (kind, ref, at_ms) SELECT kind, ref, at_ms FROM v ORDER BY n RETURNING id",
-    (("n", "bigint"), ("kind", "text"), ("ref", "bigint"), ("at_ms", "bigint")),
+    "INSERT INTO change (kind, ref, at_ms, detail) SELECT kind, ref, at_ms, detail FROM v ORDER BY n RETURNING id",
+    (("n", "bigint"), ("kind", "text"), ("ref", "bigint"), ("at_ms", "bigint"), ("detail", "text")),
 )
 _TRIM_EVERY = 64
 
-_BULK: dict[type, Callable[[Any], Algorithm[list[WriteResult]]]] = {
-    CreateDevice: create_devices,
-    RecordLogin: record_logins,
-    ConfirmDelivery: confirm_deliveries,
+_BULK: dict[type, Callable[[Any, Changes], Algorithm[list[WriteResult]]]] = {
+    ConfirmDelivery: moments.confirm_deliveries,
+    CreateDevice: creating.create_devices,
+    RecordLogin: moments.record_logins,
+    RecordTokenUse: moments.record_token_uses,
+    SaveAttributes: device_data.save_attributes,
+    SaveTelemetry: device_data.save_telemetry,
+}
+_SINGLE: dict[type, Callable[[Any, Changes], Algorithm[WriteResult]]] = {
+    CreateApiToken: token_changes.create_token,
+    CreateCustomer: customer_changes.create_customer,
+    CreateProfile: profile_changes.create_profile,
+    CreateTenant: customer_changes.create_tenant,
+    CreateUser: user_changes.create_user,
+    DeleteApiToken: token_changes.delete_token,
+    DeleteAttributes: device_data.delete_attributes,
+    DeleteCustomer: customer_changes.delete_customer,
+    DeleteDevice: changing.delete_device,
+    DeleteProfile: profile_changes.delete_profile,
+    DeleteUser: user_changes.delete_user,
+    EndUserSession: user_changes.end_session,
+    HandOut: changing.hand_out,
+    OpenUserSession: user_changes.open_session,
+    RenewUserSession: user_changes.renew_session,
+    ReopenDevice: changing.reopen_device,
+    ReplaceCredentials: changing.replace_credentials,
+    UpdateCustomer: customer_changes.update_customer,
+    UpdateDevice: changing.update_device,
+    UpdateProfile: profile_changes.update_profile,
+    UpdateUser: user_changes.update_user,
 }
 
 
@@ -57,16 +118,16 @@ def write_batch(batch: Sequence[Write], chain: AuditChain) -> Algorithm[list[Wri
         if kind is AppendAudit:
             done = [WriteResult(Outcome.DONE)] * len(writes)
         elif kind in _BULK:
-            done = yield from _BULK[kind](writes)
+            done = yield from _BULK[kind](writes, changes)
         else:
             done = []
             for write in writes:
-                done.append((yield from SINGLE[kind](write, changes)))
+                done.append((yield from _SINGLE[kind](write, changes)))
         results += done
-        if kind is not RecordLogin and kind is not ConfirmDelivery:
-            for write, result in zip(writes, done, strict=True):
-                if result.outcome is Outcome.DONE:
-                    entries.append(write.audit)  # type: ignore[union-attr]  # the two without one are left out
+        for write, result in zip(writes, done, strict=True):
+            entry: AuditEntry | None = getattr(write, "audit", None)
+            if entry is not None and result.outcome is Outcome.DONE:
+                entries.append(entry)
     if entries:
         yield from _append_audit(entries, chain)
     if changes.rows:
@@ -81,7 +142,7 @@ def _append_audit(entries: Sequence[AuditEntry], chain: AuditChain) -> Algorithm
     for number, entry in enumerate(entries):
         canonical = entry.canonical()
         link = chain(link, canonical)
-        appended.append((number, entry.at_ms, canonical.decode("ascii"), link))
+        appended.append((number, link, *audit_values(entry, canonical)))
     yield Many(_APPEND_AUDIT, appended)
 
 

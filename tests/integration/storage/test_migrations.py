@@ -24,6 +24,8 @@ REBUILD = {
             profile_id INTEGER NOT NULL REFERENCES device_profile (id), name TEXT NOT NULL, label TEXT,
             additional_info TEXT, created_at_ms INTEGER NOT NULL, provisioned_at_ms INTEGER,
             delivered_at_ms INTEGER, first_login_at_ms INTEGER, reopened_at_ms INTEGER, request_digest BLOB,
+            customer_id INTEGER REFERENCES customer (id) ON DELETE SET NULL, enabled INTEGER NOT NULL DEFAULT 1,
+            details TEXT, version INTEGER NOT NULL DEFAULT 1,
             colour TEXT NOT NULL DEFAULT 'green; really', UNIQUE (tenant_id, name)
         );
         INSERT INTO device_new SELECT *, 'blue' FROM device;
@@ -155,14 +157,15 @@ async def test_sqlite_refuses_a_step_that_leaves_rows_without_what_they_refer_to
 
 def test_a_migration_that_is_cut_off_leaves_no_half_written_backup(sqlite_database: Database) -> None:
     path = sqlite_database.path
-    unfinished = path.with_name("firstboot.db.before-2.bak.unfinished")
+    step = next_step(sqlite_database, "CREATE TABLE extra (x);")
+    unfinished = path.with_name(f"firstboot.db.before-{step.version}.bak.unfinished")
     unfinished.write_bytes(b"what a killed process left")
     with closing(sqlite3.connect(path)) as connection:
         from firstboot_plugins.storage_tortoise.migrations import migrate_sqlite
 
         connection.isolation_level = None
         migrate_sqlite(connection, path, sqlite_database.steps)
-        migrate_sqlite(connection, path, [*sqlite_database.steps, Migration(2, "CREATE TABLE extra (x);")])
+        migrate_sqlite(connection, path, [*sqlite_database.steps, step])
 
     assert not unfinished.exists()
-    assert path.with_name("firstboot.db.before-2.bak").exists()
+    assert path.with_name(f"firstboot.db.before-{step.version}.bak").exists()

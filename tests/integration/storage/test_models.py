@@ -12,6 +12,7 @@ from firstboot_plugins.storage_tortoise import postgres_models, sqlite_models
 
 KINDS: dict[type, set[str]] = {
     fields.BigIntField: {"integer", "bigint"},
+    fields.IntField: {"integer"},
     fields.SmallIntField: {"integer", "smallint"},
     fields.TextField: {"text"},
     fields.CharField: {"text"},
