@@ -176,24 +176,34 @@ async def test_a_version_5_client_without_id_is_told_one(devices: TestServer) ->
 
 
 async def test_a_version_5_client_is_told_the_limits(devices: TestServer) -> None:
-    config = {Property.RECEIVE_MAXIMUM: 20, Property.MAXIMUM_PACKET_SIZE: 65_536}
-    expiry = {Property.SESSION_EXPIRY_INTERVAL: 3600}
+    limits = {Property.RECEIVE_MAXIMUM: 20, Property.MAXIMUM_PACKET_SIZE: 65_536}
+    not_offered = (Property.SUBSCRIPTION_IDENTIFIER_AVAILABLE, Property.SHARED_SUBSCRIPTION_AVAILABLE)
+    expiry = {Property.SESSION_EXPIRY_INTERVAL: 0xFFFFFFFF}
     peer = await devices.peer(Connect(5, "c", False, 60, username="token-T", properties=expiry))
 
     connack = await peer.expect(Connack)
 
     assert not connack.session_present
-    # Nothing outlives the connection, and the client is told so.
-    assert connack.properties == {**config, Property.SESSION_EXPIRY_INTERVAL: 0}
+    # Nothing outlives the connection for longer than a day, and the client is told so.
+    a_day = {Property.SESSION_EXPIRY_INTERVAL: 86_400}
+    assert connack.properties == {**limits, **dict.fromkeys(not_offered, 0), **a_day}
     await peer.close()
 
 
 @levels
-async def test_session_present_is_never_set(devices: TestServer, level: int) -> None:
-    for clean in (True, False, False):
-        peer = await devices.peer(Connect(level, "c", clean, 60, username="token-T"))
-        assert not (await peer.expect(Connack)).session_present
-        await peer.close()
+async def test_session_present_is_set_for_who_comes_back_to_a_session_that_it_wanted_kept(
+    devices: TestServer, level: int
+) -> None:
+    expiry = {Property.SESSION_EXPIRY_INTERVAL: 60} if level == 5 else {}
+    present = []
+    for clean in (True, False, False, True, False):
+        kept = {} if clean else expiry
+        peer = await devices.peer(Connect(level, f"c{level}", clean, 60, username="token-T", properties=kept))
+        present.append((await peer.expect(Connack)).session_present)
+        await peer.send(Disconnect())
+        await rest(peer)
+
+    assert present == [False, False, True, False, False]
 
 
 async def test_enhanced_authentication_is_refused(devices: TestServer) -> None:
@@ -350,9 +360,9 @@ async def test_mq1_a_refused_connect_with_the_client_id_of_a_device_changes_noth
 async def test_mq2_another_device_with_the_same_client_id_has_its_own_session(
     devices: TestServer, level: int
 ) -> None:
-    victim = await connected(devices, Connect(level, "same", False, 60, username="token-T"))
+    victim = await connected(devices, Connect(level, f"same{level}", False, 60, username="token-T"))
 
-    other = await devices.peer(Connect(level, "same", False, 60, username="only-u"))
+    other = await devices.peer(Connect(level, f"same{level}", False, 60, username="only-u"))
 
     connack = await other.expect(Connack)
     assert (connack.reason, connack.session_present) == (0, False)

@@ -342,7 +342,7 @@ async def test_pm12_a_request_under_way_is_answered_before_the_session_ends(shar
     (connection,) = [each for each in door._connections if each._linger_until]
 
     await peer.send(request_packet(UNKNOWN))
-    await until(lambda: bool(connection._waiting))
+    await until(lambda: bool(connection._exchange and connection._exchange.is_busy))
     connection.check(door.now() + 61)  # after its 60 s, before its keep-alive of 91 s
 
     assert (await peer.expect(Publish)).payload == NOT_FOUND

@@ -190,8 +190,9 @@ async def test_pr7_a_pre_provisioned_device_gets_its_existing_credentials_once(
     device = await shared.device("pr7")
     assert device is not None
     assert device.additional_info is None
-    state = Attribute(Scope.SERVER, "provisionState", "provisioned")
-    assert state in await shared.core.storage.device_attributes(device.id)
+    stored = await shared.core.storage.device_attributes(device.id)
+    found = [(each.scope, each.key, each.value) for each in stored]
+    assert (Scope.SERVER, "provisionState", "provisioned") in found
 
     await shared.core.devices.reopen(device, actor="test")
     assert await ask(shared, request) == token_answer(token)
@@ -317,7 +318,9 @@ async def test_pr18_the_provision_state_is_written(shared: TestServer, demo: Pro
     device = await shared.device("pr18")
     assert device is not None
     attributes = await shared.core.storage.device_attributes(device.id)
-    assert attributes == [Attribute(Scope.SERVER, "provisionState", "provisioned")]
+    assert [(each.scope, each.key, each.value) for each in attributes] == [
+        (Scope.SERVER, "provisionState", "provisioned")
+    ]
 
 
 async def test_2_1_numbers_booleans_and_unknown_fields_are_read(shared: TestServer, demo: Profile) -> None:

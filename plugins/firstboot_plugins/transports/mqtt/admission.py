@@ -11,7 +11,7 @@ from firstboot.model import Origin
 from firstboot.secret import random_text
 from firstboot_plugins.transports.mqtt.config import MqttConfig
 from firstboot_plugins.transports.mqtt.dialect import ConnectRefused, Login
-from firstboot_plugins.transports.mqtt.packets import Connect, Properties, Property, Reason
+from firstboot_plugins.transports.mqtt.packets import Connect, Property, Reason
 
 if TYPE_CHECKING:
     from firstboot_plugins.transports.mqtt.door import Door
@@ -39,7 +39,9 @@ async def judge(door: Door, connect: Connect, origin: Origin) -> Login:
     if connect.level < V5 and not connect.client_id and not connect.clean_start:
         raise ConnectRefused(V3_REFUSED_CLIENT_ID, Reason.CLIENT_ID_NOT_VALID)  # MQTT-3.1.3-8
     try:
-        return await door.login(connect, origin)
+        login = await door.login(connect, origin)
+        check_will(connect, login)
+        return login
     except ConnectRefused as refusal:
         if refusal.delay_s:
             await asyncio.sleep(refusal.delay_s)
@@ -52,16 +54,43 @@ async def judge(door: Door, connect: Connect, origin: Origin) -> Login:
     raise ConnectRefused(V3_UNAVAILABLE, Reason.SERVER_UNAVAILABLE)
 
 
-def terms(connect: Connect, config: MqttConfig) -> Properties:
+def check_will(connect: Connect, login: Login) -> None:
+    """Refuse a will that the client may not publish (threat MQ-9).
+
+    One on a topic of the dialect is accepted and never published: that is served while a session lives.
+    Raises: `ConnectRefused`.
+    """
+    will, rights = connect.will, login.rights
+    if will is None or rights is None or (not will.topic.startswith("$") and rights.publish_to(will.topic)):
+        return
+    topics = login.topics(lambda message: None)
+    is_own = topics.owns(will.topic)
+    topics.close()
+    if not is_own:
+        raise ConnectRefused(V3_NOT_AUTHORIZED, Reason.NOT_AUTHORIZED)
+
+
+def session_life_s(connect: Connect, config: MqttConfig) -> float:
+    """Return for how long the session may outlive its connection."""
+    longest_s = config.longest_session.total_seconds()
+    if connect.level == V5:
+        return min(float(connect.properties.get(Property.SESSION_EXPIRY_INTERVAL, 0)), longest_s)
+    return 0.0 if connect.clean_start else longest_s
+
+
+def terms(connect: Connect, config: MqttConfig) -> dict[Property, object]:
     """Return what a version 5 client must know of this server's limits."""
     if connect.level < V5:
         return {}
     properties: dict[Property, object] = {
         Property.RECEIVE_MAXIMUM: config.max_in_flight,
         Property.MAXIMUM_PACKET_SIZE: config.max_packet_size,
+        Property.SUBSCRIPTION_IDENTIFIER_AVAILABLE: 0,
+        Property.SHARED_SUBSCRIPTION_AVAILABLE: 0,
     }
-    if connect.properties.get(Property.SESSION_EXPIRY_INTERVAL):
-        properties[Property.SESSION_EXPIRY_INTERVAL] = 0  # nothing outlives the connection
+    life_s = int(session_life_s(connect, config))
+    if life_s != connect.properties.get(Property.SESSION_EXPIRY_INTERVAL, 0):
+        properties[Property.SESSION_EXPIRY_INTERVAL] = life_s
     if not connect.client_id:
         properties[Property.ASSIGNED_CLIENT_IDENTIFIER] = f"auto-{random_text(18)}"
     return properties

@@ -50,3 +50,27 @@ class MqttConfig:
 
     provision_linger: Duration = timedelta(seconds=60)
     """How long a provision-only session stays open after its last answer."""
+
+    max_queued_messages: Count = 1000
+    """Messages of the broker that wait for a client that is connected; above, it is dropped."""
+
+    max_queued_bytes: Count = 524288
+    """Bytes of them; above, the client is dropped."""
+
+    longest_session: Duration = timedelta(hours=24)
+    """How long a session may outlive its connection (MQTT 5: the largest Session Expiry Interval)."""
+
+    max_stored_sessions: Count = 20
+    """Sessions of absent clients, for one device or API token; above, the one that was left first ends."""
+
+    max_stored_messages: Count = 100
+    """Messages with QoS 1 and 2 that wait for a client that is absent; later ones are lost."""
+
+    max_stored_bytes: Count = 67108864
+    """Bytes of such messages, for all absent clients."""
+
+    max_retained: Count = 10000
+    """Retained messages of one tenant; above, further messages are delivered and not retained."""
+
+    max_retained_bytes: Count = 16777216
+    """Bytes of them."""

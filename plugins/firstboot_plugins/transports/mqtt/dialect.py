@@ -105,8 +105,10 @@ class TopicRights(Protocol):
     are computed from the verified identity alone.
     """
 
-    may_retain: bool
-    """Whether messages may be retained; otherwise RETAIN is cleared (threat MQ-9)."""
+    @property
+    def may_retain(self) -> bool:
+        """Whether messages may be retained; otherwise RETAIN is cleared (threat MQ-9)."""
+        ...
 
     def publish_to(self, topic: str) -> str | None:
         """Return the inner topic, None when the session may not publish there."""

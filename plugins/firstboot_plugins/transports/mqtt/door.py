@@ -19,14 +19,17 @@ from firstboot.config import Address
 from firstboot.errors import PluginError, StartRefused
 from firstboot.listening import BACKLOG, address_of, bound_socket
 from firstboot.model import Origin
-from firstboot.sessions import SessionEnd
+from firstboot.sessions import Owner, SessionEnd
 from firstboot.throttle import FailureThrottle, source_of
 from firstboot_plugins.transports.mqtt.admission import V3_NOT_AUTHORIZED
+from firstboot_plugins.transports.mqtt.broker.message import BrokerMessage
 from firstboot_plugins.transports.mqtt.config import MqttConfig
 from firstboot_plugins.transports.mqtt.connection import Connection
 from firstboot_plugins.transports.mqtt.crowd import Crowd
 from firstboot_plugins.transports.mqtt.dialect import ConnectRefused, Login, MqttDialect
 from firstboot_plugins.transports.mqtt.packets import Connect, Reason
+from firstboot_plugins.transports.mqtt.pubsub import PubSub, broker_message
+from firstboot_plugins.transports.mqtt.stored_sessions import LastWill, StoredSessions
 
 logger = logging.getLogger(__name__)
 
@@ -44,10 +47,13 @@ class Door:
         self.connect_timeout_s = config.connect_timeout.total_seconds()
         self.longest_silence_s = config.longest_silence.total_seconds()
         self.provision_linger_s = config.provision_linger.total_seconds()
+        self.longest_session_s = config.longest_session.total_seconds()
         self.crowd = Crowd(config.max_unauthenticated, config.max_unauthenticated_per_address)
         self.dialects: list[MqttDialect] = []
         self.services: Services
         self.now = time.monotonic
+        self.pubsub = PubSub(config)
+        self.stored = StoredSessions(config, lambda: self.now(), self.fire)
         self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._socket: socket.socket | None = None
@@ -63,6 +69,7 @@ class Door:
 
     async def start(self, services: Services) -> None:
         self.services = services
+        services.sessions.on_end(self._forget)
         offered = services.plugins.collect(
             "firstboot_mqtt_dialects", "name", config=services.config, services=services
         )
@@ -102,6 +109,7 @@ class Door:
             _, late = await asyncio.wait(self._tasks, timeout=1.0)
             for task in late:
                 task.cancel()
+        await self.pubsub.stop()
         while self._connections:  # closing takes a turn of the loop for each
             await asyncio.sleep(0.01)
             for connection in list(self._connections):
@@ -116,6 +124,24 @@ class Door:
     def lost(self, connection: Connection) -> None:
         self._connections.discard(connection)
         self.crowd.leave(connection)
+
+    def fire(self, last_will: LastWill) -> None:
+        """Publish the will of a client that is gone, if it still might do so itself."""
+        message = broker_message(last_will.will, last_will.rights, sender=0)
+        if message is not None:
+            self.spawn(self._publish_will(message, last_will.owner))
+
+    async def _publish_will(self, message: BrokerMessage, owner: Owner) -> None:
+        try:
+            await self.pubsub.publish(message, owner)
+        except Exception:
+            logger.exception("a will could not be published")
+
+    def _forget(self, owner: Owner, why: SessionEnd) -> None:
+        """Leave nothing of an owner whose rights have ended: no session, no message (threat MQ-10)."""
+        if why not in (SessionEnd.TAKEN_OVER, SessionEnd.SERVER_STOPS):
+            self.stored.forget(owner)
+            self.pubsub.forget(owner)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
@@ -148,5 +174,6 @@ class Door:
             now = self.now()
             if self._log_throttle is not None:
                 self._log_throttle.sweep()
+            self.stored.sweep()
             for connection in list(self._connections):
                 connection.check(now)

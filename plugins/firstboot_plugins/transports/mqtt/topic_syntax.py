@@ -1,4 +1,4 @@
-"""Which topic names and filters are well formed (MQTT 5, sections 4.7 and 4.8).
+"""Which topic names and filters are well formed (MQTT 5, sections 4.7 and 4.8), and what a filter matches.
 
 Control characters are refused as well: the specification allows that (1.5.4), and they have no use
 in a topic but to confuse logs and terminals.
@@ -35,3 +35,19 @@ def check_topic_filter(topic_filter: str, size: int, level: int, limits: Limits)
         raise MalformedPacket("topic filter is malformed", Reason.TOPIC_FILTER_INVALID)
     if level == 5 and topic_filter.startswith("$share/") and not _shared(topic_filter):
         raise MalformedPacket("shared subscription is malformed", Reason.TOPIC_FILTER_INVALID)
+
+
+def covers(wide: str, narrow: str) -> bool:
+    """Say whether ``wide`` matches the topic name ``narrow``, or everything that the filter ``narrow`` matches.
+
+    Takes time in proportion to their lengths.
+    """
+    if narrow.startswith("$") and wide[:1] in ("+", "#"):
+        return False  # MQTT-4.7.2-1
+    levels = narrow.split("/")
+    for depth, level in enumerate(wide.split("/")):
+        if level == "#":
+            return True  # also of the level above: ``a/#`` matches ``a``
+        if depth == len(levels) or levels[depth] == "#" or level not in ("+", levels[depth]):
+            return False
+    return wide.count("/") + 1 == len(levels)
