@@ -10,14 +10,17 @@ from firstboot.errors import ProfileNotProven, Refused, Unavailable
 from firstboot.model import Origin, Provisioned, ProvisioningRequest
 from firstboot.sessions import device_owner
 from firstboot_plugins.dialects.thingsboard import provisioning_json, provisioning_protobuf
+from firstboot_plugins.dialects.thingsboard.device_session import DeviceSession
 from firstboot_plugins.dialects.thingsboard.login import log_in
 from firstboot_plugins.dialects.thingsboard.provisioning_request import (
     MalformedRequest,
     NotJson,
     UnreadableRequest,
 )
-from firstboot_plugins.transports.mqtt.dialect import Login, Message, NoTopics, Reply, SessionTopics
+from firstboot_plugins.dialects.thingsboard.refused_messages import RefusedMessages
+from firstboot_plugins.transports.mqtt.dialect import Login, Message, Reply, SessionTopics
 from firstboot_plugins.transports.mqtt.packets import Connect, Publish, Reason
+from firstboot_plugins.transports.mqtt.rights import DeviceRights
 
 PROVISION_USER = "provision"
 REQUEST_TOPIC = "/provision/request"
@@ -31,6 +34,7 @@ class ThingsBoardMqtt:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._refused = RefusedMessages(services.clock)
 
     def provision_session(self, connect: Connect, origin: Origin) -> SessionTopics | None:
         """Take every session whose user name or client id is ``provision`` (contract PM-1)."""
@@ -43,7 +47,11 @@ class ThingsBoardMqtt:
         await self._services.logins.record(match)
         device = match.found.device
         return Login(
-            owner=device_owner(device.id), name=device.name, topics=lambda send: NoTopics(), device=device
+            owner=device_owner(device.id),
+            name=device.name,
+            topics=lambda send: DeviceSession(self._services, device, origin.address, send, self._refused),
+            rights=DeviceRights(device.tenant_id, device.public_id),
+            device=device,
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from firstboot.hookspecs import hookimpl
@@ -11,6 +11,13 @@ if TYPE_CHECKING:
     from firstboot.app import Services
 
 FIRSTBOOT_API = 1
+
+
+@hookimpl
+def firstboot_config_sections() -> Mapping[str, type]:
+    from firstboot_plugins.dialects.thingsboard.config import ThingsBoardConfig
+
+    return {"thingsboard": ThingsBoardConfig}
 
 
 @hookimpl

@@ -1,0 +1,25 @@
+"""Settings of ThingsBoard's wire contract."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from firstboot.config import Count, TimeLimit
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThingsBoardConfig:
+    """Section ``[thingsboard]``: what devices may do over ThingsBoard's device API."""
+
+    poll_timeout: TimeLimit = timedelta(seconds=60)
+    """How long an HTTP request waits for news when it does not say how long."""
+
+    longest_poll: TimeLimit = timedelta(minutes=5)
+    """How long an HTTP request may wait for news at most."""
+
+    max_polls: Count = 500
+    """HTTP requests that wait for news at the same time."""
+
+    max_polls_per_device: Count = 4
+    """The same, of one device."""

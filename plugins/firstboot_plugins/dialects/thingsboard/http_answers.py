@@ -1,0 +1,48 @@
+"""HTTP answers in ThingsBoard's forms (contract 5.2, 2.8)."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from firstboot.clock import Clock
+from firstboot.model import Origin
+
+GENERAL = 2
+BAD_ARGUMENTS = 31
+TOO_MANY_REQUESTS = 33
+_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+
+
+def error_answer(clock: Clock, status: int, code: int, message: str, *, retry_after_s: int = 0) -> Response:
+    """Return ThingsBoard's error body (contract 5.2). The message may not repeat the request."""
+    body = {"status": status, "message": message, "errorCode": code, "timestamp": clock.now_ms()}
+    answer = JSONResponse(body, status, headers=_HEADERS)
+    if retry_after_s:
+        answer.headers["retry-after"] = str(retry_after_s)
+    return answer
+
+
+def busy_answer(clock: Clock, retry_after_s: int) -> Response:
+    """Return the answer to what cannot be decided now."""
+    return error_answer(
+        clock,
+        503,
+        TOO_MANY_REQUESTS,
+        "The server cannot decide now; try again later!",
+        retry_after_s=retry_after_s,
+    )
+
+
+def json_answer(text: bytes) -> Response:
+    """Return a body that is JSON already."""
+    # ThingsBoard says text/plain here; every known client parses JSON whatever the type (contract, section 7).
+    return Response(text, media_type="application/json", headers=_HEADERS)
+
+
+def empty_answer(status: int = 200) -> Response:
+    return Response(status_code=status, headers=_HEADERS)
+
+
+def origin_of(request: Request) -> Origin:
+    return Origin(transport="http", dialect="thingsboard", address=request.client.host if request.client else "")
