@@ -3,12 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from starlette.responses import Response
 
+SAFE_HEADERS: Mapping[str, str] = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+}
+"""What keeps a browser from framing, guessing, keeping or leaking an answer (threat CN-3)."""
 _HEADERS = {"content-type": "application/json", "x-content-type-options": "nosniff"}
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorShape:
+    """Says how errors of the transport look below a path; a plugin offers it beside its routes."""
+
+    prefix: str
+    """Such as ``/api``: this path, and everything below it for which there is no longer prefix."""
+    render: Callable[[int, Mapping[str, str]], Response]
+    """Makes the answer from a status and headers that it must have."""
+
+    def covers(self, path: str) -> bool:
+        return path == self.prefix or path.startswith(f"{self.prefix}/")
 
 
 def error_response(status: int, headers: Mapping[str, str] | None = None) -> Response:

@@ -26,6 +26,19 @@ class HttpConfig:
     max_device_body: Count = 65536
     """Bytes of the body of a device's request."""
 
+    max_admin_body: Count = 1048576
+    """Bytes of the body of an administrator's request."""
+
+    max_import_body: Count = 16777216
+    """Bytes of the body of an import."""
+
+    max_event_streams: Count = 8
+    """Streams of live events of one person or API token at the same time."""
+
+    public_url: str | None = None
+    """How people reach this server, such as ``https://iot.example.com``; links begin with it. Without it
+    ``http``, ``public_host`` and the port."""
+
     header_timeout: Duration = timedelta(seconds=10)
     """Time from accepting a connection to its complete headers."""
 

@@ -63,8 +63,10 @@ class InFlightLimit:
 
     def leave(self, scope: Scope) -> None:
         """Stop counting a request."""
-        if scope.pop(_SLOT, None) is not None:
+        if scope.get(_SLOT) is not None:
             self._free += 1
+            # Kept: to look whether the peer is still there is not to begin anew.
+            scope[_SLOT] = None
 
 
 def free_slot(request: Request) -> None:

@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 MAX_PIPELINED = 16
 """Requests that may arrive on a connection before the one ahead of them is answered."""
+ABORT = "firstboot.abort"
+"""In the scope of a request: closes its connection at once, for an answer that the peer does not read."""
 LINGER_S = 2.0
 """How long a peer may take to read the last answer. To close with bytes of its unread would destroy it."""
 
@@ -132,6 +134,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         if not self._repeating:
             super().on_message_begin()
+            self.scope[ABORT] = self.transport.abort  # type: ignore[literal-required]
 
     def on_url(self, url: bytes) -> None:
         if not self._repeating:

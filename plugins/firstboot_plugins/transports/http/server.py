@@ -14,16 +14,16 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Match, Route
 
 from firstboot.app import Services
 from firstboot.config import Address
 from firstboot.errors import PluginError, StartRefused
 from firstboot.listening import BACKLOG, address_of, bound_socket
 from firstboot.throttle import FailureThrottle
-from firstboot_plugins.transports.http.answers import error_response
+from firstboot_plugins.transports.http.answers import ErrorShape, error_response
 from firstboot_plugins.transports.http.config import HttpConfig
-from firstboot_plugins.transports.http.in_flight import Busy, InFlightLimit, busy_response
+from firstboot_plugins.transports.http.in_flight import Busy, InFlightLimit
 from firstboot_plugins.transports.http.protocol import BoundedProtocol
 from firstboot_plugins.transports.http.waiting import Waiting
 
@@ -73,9 +73,11 @@ class HttpTransport:
     async def start(self, services: Services) -> None:
         assert self._socket is not None  # bind comes first
         config = self._config
+        routes, shapes = _offers(services)
+        errors = _Errors(routes, shapes)
         app = Starlette(
-            routes=_routes(services),
-            exception_handlers={HTTPException: _http_error, Busy: _busy, Exception: _crash},
+            routes=routes,
+            exception_handlers={HTTPException: errors.http, Busy: errors.busy, Exception: errors.crash},
         )
         # A redirect would go to whatever host the request named (threat HT-5).
         app.router.redirect_slashes = False
@@ -120,36 +122,61 @@ class HttpTransport:
             self._socket.close()
 
 
-def _routes(services: Services) -> list[BaseRoute]:
+def _offers(services: Services) -> tuple[list[BaseRoute], list[ErrorShape]]:
     routes: list[BaseRoute] = []
+    shapes: list[ErrorShape] = []
     taken: dict[tuple[str, str], str] = {}
     offers = services.plugins.offers("firstboot_http_routes", config=services.config, services=services)
-    for plugin, route in offers:
-        if not isinstance(route, BaseRoute):
+    for plugin, offer in offers:
+        if isinstance(offer, ErrorShape):
+            shapes.append(offer)
+            continue
+        if not isinstance(offer, BaseRoute):
             raise PluginError(
-                plugin, f"offers {type(route).__name__} as an HTTP route.", "Offer Starlette routes."
+                plugin, f"offers {type(offer).__name__} as an HTTP route.", "Offer Starlette routes."
             )
-        if isinstance(route, Route):
-            for method in route.methods or ():
-                other = taken.setdefault((route.path, method), plugin)
+        if isinstance(offer, Route):
+            for method in offer.methods or ():
+                other = taken.setdefault((offer.path, method), plugin)
                 if other != plugin:
                     raise PluginError(
                         plugin,
-                        f"offers {method} {route.path}, which {other!r} offers too.",
+                        f"offers {method} {offer.path}, which {other!r} offers too.",
                         "Disable one of them.",
                     )
-        routes.append(route)
-    return routes
+        routes.append(offer)
+    return routes, shapes
 
 
-def _http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # that is what it is registered for
-    return error_response(error.status_code, error.headers)
+class _Errors:
+    """Answers what no route has answered, in the shape of whoever the path belongs to."""
 
+    def __init__(self, routes: list[BaseRoute], shapes: list[ErrorShape]) -> None:
+        self._routes = routes
+        self._shapes = sorted(shapes, key=lambda shape: len(shape.prefix), reverse=True)
 
-def _busy(request: Request, error: Exception) -> Response:
-    return busy_response()
+    def http(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # that is what it is registered for
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["allow"] = ", ".join(self._methods(request))
+        return self._answer(request, error.status_code, headers)
 
+    def _methods(self, request: Request) -> list[str]:
+        """Return what the path takes; several routes may have it, and Starlette names the methods of one."""
+        routes = [route for route in self._routes if isinstance(route, Route)]
+        path = next(route.path for route in routes if route.matches(request.scope)[0] is not Match.NONE)
+        return sorted({method for route in routes if route.path == path for method in route.methods or ()})
 
-def _crash(request: Request, error: Exception) -> Response:
-    return error_response(500)
+    def busy(self, request: Request, error: Exception) -> Response:
+        return self._answer(request, 503, {"retry-after": "1"})
+
+    def crash(self, request: Request, error: Exception) -> Response:
+        return self._answer(request, 500, {})
+
+    def _answer(self, request: Request, status: int, headers: Mapping[str, str]) -> Response:
+        path = request.scope["path"]
+        for shape in self._shapes:
+            if shape.covers(path):
+                return shape.render(status, headers)
+        return error_response(status, headers)

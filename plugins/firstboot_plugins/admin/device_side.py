@@ -1,0 +1,95 @@
+"""What the OpenAPI document says of the device's side, whose routes are not operations: dialects make them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_TAG = "Device API"
+_TOKEN = {
+    "name": "token",
+    "in": "path",
+    "required": True,
+    "description": "The device's access token.",
+    "schema": {"type": "string", "minLength": 1},
+}
+_ANY_ERROR = {"description": "An error; the body is empty or tells little."}
+
+
+def _json(description: str) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": {}}}}
+
+
+def _call(
+    summary: str,
+    *,
+    token: bool = True,
+    body: Mapping[str, Any] | None = None,
+    query: Mapping[str, str] | None = None,
+    answers: bool = False,
+) -> dict[str, Any]:
+    parameters = [_TOKEN] if token else []
+    parameters += [
+        {"name": name, "in": "query", "required": False, "schema": {"type": kind}}
+        for name, kind in (query or {}).items()
+    ]
+    described: dict[str, Any] = {
+        "tags": [_TAG],
+        "summary": summary,
+        "security": [],
+        "responses": {
+            "200": _json("What was asked for.") if answers else {"description": "Done."},
+            "default": _ANY_ERROR,
+        },
+    }
+    if parameters:
+        described["parameters"] = parameters
+    if body is not None:
+        described["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
+    return described
+
+
+_PROVISIONING = {
+    "type": "object",
+    "required": ["provisionDeviceKey", "provisionDeviceSecret"],
+    "properties": {
+        name: {"type": "string"}
+        for name in (
+            "provisionDeviceKey", "provisionDeviceSecret", "deviceName", "credentialsType", "token", "username",
+            "password", "clientId", "hash",
+        )
+    },
+}  # fmt: skip
+_OBJECT = {"type": "object"}
+_CALL = {"type": "object", "required": ["method"], "properties": {"method": {"type": "string", "minLength": 1}}}
+_CALL_ID = {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}
+_TELEMETRY = {"type": ["object", "array"]}
+_POLL = {"timeout": "integer"}
+
+DEVICE_PATHS: Mapping[str, dict[str, Any]] = {
+    "/api/v1/provision": {
+        "post": _call("Provision a device", token=False, body=_PROVISIONING, answers=True),
+    },
+    "/api/v1/{token}/telemetry": {"post": _call("Report values", body=_TELEMETRY)},
+    "/api/v1/{token}/attributes": {
+        "post": _call("Report attributes of the client scope", body=_OBJECT),
+        "get": _call("Read attributes", query={"clientKeys": "string", "sharedKeys": "string"}, answers=True),
+    },
+    "/api/v1/{token}/attributes/updates": {
+        "get": _call("Wait for changes of shared attributes", query=_POLL, answers=True),
+    },
+    "/api/v1/{token}/rpc": {
+        "get": _call("Wait for a call from the server", query=_POLL, answers=True),
+        "post": _call("Call the server", body=_CALL, answers=True),
+    },
+    "/api/v1/{token}/rpc/{id}": {
+        "post": {
+            **_call("Answer a call from the server", body={}),
+            "parameters": [
+                _TOKEN,
+                {"name": "id", "in": "path", "required": True, "schema": _CALL_ID},
+            ],
+        },
+    },
+}
+"""Paths and what stands there in the document."""

@@ -1,0 +1,195 @@
+"""What a profile has beyond ThingsBoard's: policy of reprovisioning, limits, and a new secret."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from firstboot.model import DeviceProfile, ProfileLimits, ReprovisionPolicy
+from firstboot.profiles import MAX_BOUND, parse_networks
+from firstboot_plugins.admin.operation import Call, operation, tenant_admins
+from firstboot_plugins.admin.own.problems import FIRSTBOOT
+from firstboot_plugins.admin.own.shapes import WHOLE, Sent, Told
+
+TAG = "Profiles"
+_PATH = "/api/firstboot/profiles/{profileId:uuid}"
+_MAX_MOMENT_MS = 253_402_300_799_999  # the year 9999
+_MAX_DURATION_MS = 36_500 * 86_400_000
+_MAX_NETWORKS = 100
+
+Policy = Literal["reject", "retry", "rotate"]
+DurationMs = Annotated[int, Field(ge=0, le=_MAX_DURATION_MS), WHOLE]
+Bound = Annotated[int, Field(ge=1, le=MAX_BOUND), WHOLE]
+Text = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class LimitsTold(Told):
+    """Bounds of a profile; null: none."""
+
+    expires_at_ms: int | None
+    max_devices: int | None
+    max_per_minute: int | None
+    name_pattern: str | None
+    allowed_networks: Sequence[str]
+
+
+class ProfileTold(Told):
+    """A device profile, and how its devices provision themselves."""
+
+    id: UUID
+    name: str
+    strategy: str
+    enabled: bool
+    provision_key: str | None
+    weak_secret: bool
+    previous_secret_until_ms: int | None
+    reprovision: Policy
+    retry_window_ms: int
+    rotation_grace_ms: int
+    limits: LimitsTold
+    device_count: int
+    version: int
+
+
+class LimitsSent(Sent):
+    """Bounds to change; null takes one away, and one that is left out stays as it is."""
+
+    expires_at_ms: Annotated[int, Field(ge=0, le=_MAX_MOMENT_MS), WHOLE] | None = None
+    max_devices: Bound | None = None
+    max_per_minute: Bound | None = None
+    name_pattern: Text | None = None
+    allowed_networks: Annotated[list[Text], Field(max_length=_MAX_NETWORKS)] | None = None
+
+
+class ProfileChange(Sent):
+    """What to change; what is left out stays as it is."""
+
+    version: Annotated[int, Field(ge=1, le=MAX_BOUND), WHOLE] | None = None
+    """Refused with 409 when the profile has another version by now."""
+    strategy: Text | None = None
+    enabled: bool | None = None
+    reprovision: Policy | None = None
+    retry_window_ms: DurationMs | None = None
+    rotation_grace_ms: DurationMs | None = None
+    limits: LimitsSent | None = None
+
+
+class Rotation(Sent):
+    """How to change the provision secret."""
+
+    grace_ms: DurationMs = 0
+    """How long the old one stays valid beside the new one."""
+
+
+class NewSecret(Told):
+    """A provision secret, shown this once."""
+
+    provision_key: str | None
+    provision_secret: str
+    previous_secret_until_ms: int | None
+
+
+@operation("GET", _PATH, dialect=FIRSTBOOT, tag=TAG, access=tenant_admins("profiles:read"), answers=ProfileTold)
+async def show(call: Call) -> ProfileTold:
+    """Show a profile's policy and limits, without its secret."""
+    return await _told(call, await _profile(call))
+
+
+@operation(
+    "PATCH",
+    _PATH,
+    dialect=FIRSTBOOT,
+    tag=TAG,
+    access=tenant_admins("profiles:write"),
+    body=ProfileChange,
+    answers=ProfileTold,
+)
+async def change(call: Call) -> ProfileTold:
+    """Change a profile's policy and limits."""
+    sent: ProfileChange = call.body
+    profile = _changed(await _profile(call), sent)
+    profile = await call.services.profiles.update(profile, expected_version=sent.version, actor=call.actor)
+    return await _told(call, profile)
+
+
+@operation(
+    "POST",
+    f"{_PATH}/rotate-secret",
+    dialect=FIRSTBOOT,
+    tag=TAG,
+    access=tenant_admins("profiles:write"),
+    body=Rotation,
+    body_required=False,
+    answers=NewSecret,
+)
+async def rotate_secret(call: Call) -> NewSecret:
+    """Give a profile another provision secret, which is shown this once."""
+    sent: Rotation = call.body or Rotation()
+    made = await call.services.profiles.rotate_secret(
+        await _profile(call), grace=timedelta(milliseconds=sent.grace_ms), secret=None, actor=call.actor
+    )
+    return NewSecret(
+        provision_key=made.profile.provision_key,
+        provision_secret=made.secret.reveal(),
+        previous_secret_until_ms=made.profile.previous_secret_until_ms,
+    )
+
+
+OPERATIONS = (show, change, rotate_secret)
+
+
+async def _profile(call: Call) -> DeviceProfile:
+    return await call.services.profiles.by_public_id(call.tenant_id, call.path["profileId"])
+
+
+def _changed(profile: DeviceProfile, sent: ProfileChange) -> DeviceProfile:
+    if sent.strategy is not None:
+        profile = replace(profile, strategy=sent.strategy)
+    if sent.enabled is not None:
+        profile = replace(profile, enabled=sent.enabled)
+    if sent.reprovision is not None:
+        profile = replace(profile, reprovision=ReprovisionPolicy(sent.reprovision))
+    if sent.retry_window_ms is not None:
+        profile = replace(profile, retry_window=timedelta(milliseconds=sent.retry_window_ms))
+    if sent.rotation_grace_ms is not None:
+        profile = replace(profile, rotation_grace=timedelta(milliseconds=sent.rotation_grace_ms))
+    if sent.limits is not None:
+        profile = replace(profile, limits=_changed_limits(profile.limits, sent.limits))
+    return profile
+
+
+def _changed_limits(limits: ProfileLimits, sent: LimitsSent) -> ProfileLimits:
+    values = {name: getattr(sent, name) for name in sent.model_fields_set}
+    if "allowed_networks" in values:
+        values["allowed_networks"] = parse_networks(values["allowed_networks"] or ())
+    return replace(limits, **values)
+
+
+async def _told(call: Call, profile: DeviceProfile) -> ProfileTold:
+    limits = profile.limits
+    return ProfileTold(
+        id=profile.public_id,
+        name=profile.name,
+        strategy=profile.strategy,
+        enabled=profile.enabled,
+        provision_key=profile.provision_key,
+        weak_secret=profile.weak_secret,
+        previous_secret_until_ms=profile.previous_secret_until_ms,
+        reprovision=profile.reprovision.value,
+        retry_window_ms=profile.retry_window // timedelta(milliseconds=1),
+        rotation_grace_ms=profile.rotation_grace // timedelta(milliseconds=1),
+        limits=LimitsTold(
+            expires_at_ms=limits.expires_at_ms,
+            max_devices=limits.max_devices,
+            max_per_minute=limits.max_per_minute,
+            name_pattern=limits.name_pattern,
+            allowed_networks=[str(network) for network in limits.allowed_networks],
+        ),
+        device_count=await call.services.storage.count_devices(profile.id),
+        version=profile.version,
+    )

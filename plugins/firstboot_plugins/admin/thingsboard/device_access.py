@@ -1,0 +1,48 @@
+"""Which device a call is about, and whether the asker may see it (threat TN-1)."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from firstboot.errors import NotFound
+from firstboot.model import Customer, Device
+from firstboot_plugins.admin.failures import forbidden
+from firstboot_plugins.admin.operation import Call
+from firstboot_plugins.admin.thingsboard.entity_ids import not_found
+
+
+async def device_of(call: Call, public_id: UUID) -> Device:
+    """Return a device of the asker's tenant that the asker may see.
+
+    Raises: `NotFound` when the tenant has none such; `Failure` (403) when it belongs to another customer.
+    """
+    device = await call.services.storage.device_by_public_id(call.tenant_id, public_id)
+    if device is None:
+        raise not_found("Device", public_id)
+    if call.customer_id is not None and device.customer_id != call.customer_id:
+        raise forbidden()
+    return device
+
+
+async def customer_of(call: Call, public_id: UUID) -> Customer:
+    """Return a customer of the asker's tenant; people of a customer see their own only.
+
+    Raises: `NotFound`, `Failure` (403).
+    """
+    customer = await call.services.storage.find_customer(call.tenant_id, public_id=public_id)
+    if customer is None:
+        raise not_found("Customer", public_id)
+    if call.customer_id is not None and customer.id != call.customer_id:
+        raise forbidden()
+    return customer
+
+
+async def device_by_name(call: Call, name: str) -> Device:
+    """Return a device of the asker's tenant by its name.
+
+    Raises: `NotFound`.
+    """
+    device = await call.services.storage.find_device(call.tenant_id, name.strip())
+    if device is None:
+        raise NotFound("Requested item wasn't found!")
+    return device

@@ -1,0 +1,112 @@
+"""Saving the devices of an imported table, each as a whole."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from firstboot.devices import DeviceDraft
+from firstboot.errors import AlreadyExists, NotFound, VersionConflict
+from firstboot.model import Attribute, Device, DeviceProfile, TelemetryPoint
+from firstboot.names import clean_name
+from firstboot_plugins.admin.failures import forbidden
+from firstboot_plugins.admin.operation import Call
+from firstboot_plugins.admin.thingsboard import credential_records
+from firstboot_plugins.admin.thingsboard.import_rows import ImportedDevice
+from firstboot_plugins.admin.thingsboard.profile_choice import profile_named
+
+
+class Importer:
+    """Saves devices for one call. Two rows of one name make one device, which the later one changes."""
+
+    def __init__(self, call: Call, *, update: bool) -> None:
+        self._call = call
+        self._services = call.services
+        self._update = update
+        self._profiles: dict[str | None, DeviceProfile] = {}
+
+    async def save(self, row: ImportedDevice) -> bool:
+        """Save a device; return whether it is new.
+
+        Raises: `FirstbootError` when it cannot be saved as the row says.
+        """
+        name = clean_name(row.name, "device name")
+        storage = self._services.storage
+        while True:
+            device = await storage.find_device(self._call.tenant_id, name)
+            try:
+                if device is None:
+                    await self._create(row)
+                    return True
+                await self._change(device, row)
+                return False
+            except VersionConflict:
+                continue  # somebody has changed it since it was read
+            except AlreadyExists:
+                # Perhaps another row has made it meanwhile: then that is no error, and it is changed.
+                if device is not None or await storage.find_device(self._call.tenant_id, name) is None:
+                    raise
+
+    async def _profile(self, type_: str | None) -> DeviceProfile:
+        if type_ not in self._profiles:
+            if type_ is None:
+                self._profiles[None] = await self._services.profiles.default(self._call.tenant_id)
+            else:
+                self._profiles[type_] = await profile_named(self._call, type_)
+        return self._profiles[type_]
+
+    async def _create(self, row: ImportedDevice) -> None:
+        profile = await self._profile(row.type)
+        draft = DeviceDraft(
+            name=row.name,
+            credentials=row.credentials or credential_records.new_access_token(),
+            label=row.label,
+            attributes=tuple(
+                Attribute(scope, key, value)
+                for scope, values in row.attributes.items()
+                for key, value in values.items()
+            ),
+            additional_info=_info(None, row),
+        )
+        device = await self._services.devices.create(profile, draft, actor=self._call.actor)
+        await self._report(device, row)
+
+    async def _change(self, device: Device, row: ImportedDevice) -> None:
+        if not self._call.identity.may("devices:write"):
+            raise forbidden()
+        services, actor = self._services, self._call.actor
+        profile = await self._profile(row.type) if row.type else None
+        moved = profile if profile is not None and profile.id != device.profile_id else None
+        changed = replace(
+            device, label=row.label or device.label, additional_info=_info(device.additional_info, row)
+        )
+        if moved is not None or changed != device:
+            device = await services.devices.update(
+                changed, expected_version=device.version, actor=actor, profile=moved
+            )
+        if row.credentials is not None and row.credentials != await self._credentials(device):
+            await services.devices.change_credentials(device, row.credentials, actor=actor)
+        if self._update:
+            for scope, values in row.attributes.items():
+                await services.attributes.save(device.ref, scope, values, actor=actor, origin=self._call.origin)
+            await self._report(device, row)
+
+    async def _credentials(self, device: Device) -> object:
+        try:
+            return await self._services.devices.credentials(device)
+        except NotFound:
+            return None
+
+    async def _report(self, device: Device, row: ImportedDevice) -> None:
+        if row.telemetry:
+            point = TelemetryPoint(self._services.clock.now_ms(), row.telemetry)
+            await self._services.telemetry.save(device.ref, [point], self._call.origin)
+
+
+def _info(before: Any, row: ImportedDevice) -> dict[str, Any] | None:
+    info = dict(before or {})
+    if row.description is not None:
+        info["description"] = row.description
+    if row.gateway is not None:
+        info["gateway"] = row.gateway
+    return info or None
