@@ -26,7 +26,7 @@ from firstboot import credentials, events, hookspecs, model, strategies
 from firstboot.app import Transport
 from firstboot.cli.main import app
 from firstboot.config import Address, PluginsConfig
-from firstboot.hookspecs import DECIDING, OBSERVING, PROJECT
+from firstboot.hookspecs import ANSWERING, DECIDING, OBSERVING, ON_REQUEST, PROJECT
 from firstboot.plugin_manager import PluginManager
 
 DOCS = Path(__file__).resolve().parent
@@ -39,16 +39,21 @@ _KINDS = {
     "Bind": "host and port",
     "Count": "number above zero",
     "Duration": "duration",
+    "Email": "e-mail address",
+    "FirstPassword | None": "12 to 72 characters",
+    "MemoryKib": "number from 8",
     "Path": "path",
     "Path | None": "path",
     "Secret | None": "text",
     "ServerKey | None": "64 hexadecimal digits",
+    "ShortLife": "duration from 1m to 150m",
     "bool": "`true` or `false`",
     "TimeLimit": "duration above zero",
     "dict[str, Duration]": "table of durations",
     "dict[str, TimeLimit]": "table of durations",
     "int": "number",
     "str": "text",
+    "str | None": "text",
     "tuple[str, ...]": "list of texts",
 }
 
@@ -256,8 +261,9 @@ def with_tests(page: str) -> str:
 
 REGIONS: Mapping[str, Callable[[], str]] = {
     "configuration": configuration,
-    "hooks-offering": lambda: _hooks(lambda name: name not in DECIDING + OBSERVING),
+    "hooks-offering": lambda: _hooks(lambda name: name not in ON_REQUEST),
     "hooks-deciding": lambda: _hooks(DECIDING.__contains__),
+    "hooks-answering": lambda: _hooks(ANSWERING.__contains__),
     "hooks-observing": lambda: _hooks(OBSERVING.__contains__),
     "answers": lambda: _records(hookspecs.Refuse, hookspecs.Change),
     "events": lambda: _records(

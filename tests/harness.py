@@ -38,6 +38,8 @@ REQUEST_TOPIC = "/provision/request"
 RESPONSE_TOPIC = "/provision/response"
 WAIT_S = 10.0
 """How long a test waits for what must happen; a passing test never waits this long."""
+CHEAP_PASSWORDS = {"password_memory_kib": 8, "password_passes": 1}
+"""So that a test that logs in takes no longer than others."""
 
 PacketType = TypeVar("PacketType", bound=Packet)
 
@@ -146,6 +148,7 @@ async def running(
         "mqtt": {"bind": "127.0.0.1:0"},
         "http": {"bind": "127.0.0.1:0"},
         "plugins": dict(plugin_settings or {}),
+        "login": dict(CHEAP_PASSWORDS),
     }
     if database is not None:
         settings["storage"] = {"url": database}
@@ -283,6 +286,7 @@ def environment(tmp_path: Path, **more: str) -> dict[str, str]:
         "FIRSTBOOT_SERVER__READY_FILE": str(tmp_path / "ready.json"),
         "FIRSTBOOT_MQTT__BIND": "127.0.0.1:0",
         "FIRSTBOOT_HTTP__BIND": "127.0.0.1:0",
+        **{f"FIRSTBOOT_LOGIN__{name}".upper(): str(value) for name, value in CHEAP_PASSWORDS.items()},
         **more,
     }
 

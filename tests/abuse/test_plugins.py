@@ -529,8 +529,8 @@ async def test_a_change_by_a_plugin_reaches_the_database(tmp_path: Path) -> None
         device = await server.device("renamed")
         assert device is not None
         assert (device.label, device.additional_info) == ("a label", {"by": "acme", "gateway": True})
-        attributes = await server.core.storage.device_attributes(device.id)
-        assert Attribute(Scope.SHARED, "site", {"floor": 1}) in attributes
+        stored = await server.core.storage.device_attributes(device.id)
+        assert (Scope.SHARED, "site", {"floor": 1}) in [(each.scope, each.key, each.value) for each in stored]
 
 
 async def test_a_veto_is_audited_with_the_plugins_code_and_told_to_the_device_as_a_failure(tmp_path: Path) -> None:

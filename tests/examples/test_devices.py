@@ -24,6 +24,8 @@ DEVICES = Path(__file__).parents[2] / "examples" / "devices"
 MQTT = ["mqtt_access_token.py", "mqtt_own_token.py", "mqtt_basic.py"]
 HTTP = ["http_access_token.py", "http_own_token.py", "http_mqtt_basic.py"]
 X509 = ["mqtt_x509.py", "http_x509.py"]
+DEVICE_API = ["mqtt_device_api.py", "tb_device_api.py"]
+"""Run by `test_device_api`."""
 SHARED = ["first_boot.py", "over_mqtt.py", "over_http.py", "device_certificate.py"]
 NEEDS_LOGIN = ("mqtt_basic.py", "http_mqtt_basic.py")
 
@@ -193,5 +195,5 @@ def test_every_example_is_run_here_and_stands_in_the_readme() -> None:
     on_disk = {file.name for file in DEVICES.glob("*.py")}
     readme = (DEVICES / "README.md").read_text()
 
-    assert on_disk == {*MQTT, *HTTP, *X509, *SHARED}
+    assert on_disk == {*MQTT, *HTTP, *X509, *DEVICE_API, *SHARED}
     assert [name for name in on_disk if f"`{name}`" not in readme] == []

@@ -11,11 +11,22 @@ from typing import cast
 import pytest
 
 from firstboot import changes as changes_module
-from firstboot.changes import MAX_AGE_S, ChangeFollower
+from firstboot.changes import MAX_AGE_S, ChangeFollower, are_changes
+from firstboot.downlink import Downlinks
 from firstboot.errors import Unavailable
+from firstboot.model import Scope
 from firstboot.profiles import ProfileDirectory
 from firstboot.sessions import Owner, SessionEnd, Sessions
-from firstboot.storage import Change, ChangeKind, Storage
+from firstboot.storage import (
+    AppendAudit,
+    AuditEntry,
+    Change,
+    ChangeKind,
+    DeleteDevice,
+    RecordLogin,
+    SaveAttributes,
+    Storage,
+)
 
 WAIT_S = 10.0
 
@@ -30,8 +41,8 @@ class Database:
         self.read = asyncio.Event()
         self.gate: asyncio.Event | None = None
 
-    def add(self, kind: ChangeKind, ref: int) -> None:
-        self.changes.append(Change(len(self.changes) + 1, kind, ref))
+    def add(self, kind: ChangeKind, ref: int, detail: str | None = None) -> None:
+        self.changes.append(Change(len(self.changes) + 1, kind, ref, detail))
 
     async def last_change(self) -> int:
         return len(self.changes)
@@ -68,9 +79,11 @@ class RecordedSessions(Sessions):
     def __init__(self) -> None:
         super().__init__()
         self.ends: list[tuple[int, SessionEnd]] = []
+        self.owners: list[Owner] = []
 
     def end(self, owner: Owner, why: SessionEnd) -> bool:
         self.ends.append((owner.id, why))
+        self.owners.append(owner)
         return super().end(owner, why)
 
 
@@ -79,8 +92,14 @@ class World:
         self.database = Database()
         self.profiles = Profiles()
         self.sessions = RecordedSessions()
+        self.downlinks = Downlinks(cast(Storage, self.database))
+        self.changed = asyncio.Event()
         self.follower = ChangeFollower(
-            cast(Storage, self.database), cast(ProfileDirectory, self.profiles), self.sessions
+            cast(Storage, self.database),
+            cast(ProfileDirectory, self.profiles),
+            self.sessions,
+            self.downlinks,
+            self.changed,
         )
 
     @asynccontextmanager
@@ -173,6 +192,44 @@ async def test_changes_are_noticed_without_being_asked(world: World) -> None:
         await world.database.reads_again()
 
     assert world.sessions.ends == [(7, SessionEnd.CREDENTIALS_CHANGED)]
+
+
+async def test_mq_10_each_lost_right_ends_the_sessions_of_its_owner(world: World) -> None:
+    await world.follower.start()
+    world.database.add(ChangeKind.DEVICE_DISABLED, 7)
+    world.database.add(ChangeKind.USER, 8)
+    world.database.add(ChangeKind.API_TOKEN, 9)
+
+    await world.follower.catch_up()
+
+    assert world.sessions.owners == [Owner("device", 7), Owner("user", 8), Owner("api-token", 9)]
+    assert [why for _, why in world.sessions.ends] == [
+        SessionEnd.KICKED, SessionEnd.CREDENTIALS_CHANGED, SessionEnd.CREDENTIALS_CHANGED,
+    ]  # fmt: skip
+
+
+async def test_what_this_process_changes_is_noticed_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(changes_module, "POLL_INTERVAL_S", 3600.0)
+    await world.follower.start()
+    async with world.following():
+        world.database.add(ChangeKind.CREDENTIALS, 7)
+        world.changed.set()
+        await asyncio.wait_for(world.database.read.wait(), WAIT_S)
+
+    assert world.sessions.ends == [(7, SessionEnd.CREDENTIALS_CHANGED)]
+    assert not world.changed.is_set()
+
+
+def test_only_writes_that_others_are_told_of_are_worth_a_look() -> None:
+    audit = AuditEntry(at_ms=1, event="test")
+    shared, client = (
+        SaveAttributes(device_id=1, scope=scope, values={"a": 1}, at_ms=1)
+        for scope in (Scope.SHARED, Scope.CLIENT)
+    )
+
+    assert are_changes([RecordLogin(1, 1), DeleteDevice(device_id=1, audit=audit)])
+    assert are_changes([shared])
+    assert not are_changes([client, RecordLogin(1, 1), AppendAudit(audit)])
 
 
 def test_changes_are_noticed_within_a_second() -> None:

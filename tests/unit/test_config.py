@@ -88,6 +88,17 @@ OPTIONS: list[tuple[str, str, str, str, Any]] = [
     ("provisioning", "failures_per_minute", "7", "7", 7),
     ("provisioning", "failure_delay", '"0s"', "0s", timedelta(0)),
     ("provisioning", "allow_weak_secrets", "true", "true", True),
+    ("admin", "email", '"Boss@Example.com"', "Boss@Example.com", "boss@example.com"),
+    ("admin", "password", '"123456789012"', "123456789012", Secret("123456789012")),
+    ("login", "failures", "7", "7", 7),
+    ("login", "failure_window", '"5m"', "5m", timedelta(minutes=5)),
+    ("login", "failure_wait", '"5m"', "5m", timedelta(minutes=5)),
+    ("login", "failures_per_hour", "7", "7", 7),
+    ("login", "access_token_life", '"15m"', "15m", timedelta(minutes=15)),
+    ("login", "refresh_token_life", '"1d"', "1d", timedelta(days=1)),
+    ("login", "api_token_rate", "7", "7", 7),
+    ("login", "password_memory_kib", "8", "8", 8),
+    ("login", "password_passes", "1", "1", 1),
 ]
 
 
@@ -289,6 +300,8 @@ def test_anything_else_is_no_address(text: object) -> None:
 NO_LEVEL = "Input should be 'DEBUG', 'INFO', 'WARNING' or 'ERROR'."
 NO_DURATION = "give a duration such as 90s, 10m, 24h or 7d."
 NO_KEY = "give 64 hexadecimal digits, such as `openssl rand -hex 32` prints."
+NO_FIRST_PASSWORD = "give 12 to 72 characters; without any, one is made."
+NO_SHORT_LIFE = "give 1m to 150m: longer sessions are renewed with the refresh token."
 NO_TEXT = "Input should be a valid string."
 NOT_WHOLE = "Input should be a valid integer."
 NOT_ABOVE_0 = "Input should be greater than 0."
@@ -301,7 +314,7 @@ NOT_ABOVE_ZERO = "give a duration above zero."
     ("toml", "said"),
     [
         ("[servre]\na = 1", "[servre]: no such section. Did you mean server?"),
-        ("[zzz]", "[zzz]: no such section. There are plugins, provisioning, server, storage."),
+        ("[zzz]", "[zzz]: no such section. There are admin, login, plugins, provisioning, server, storage."),
         ("[server]\nlog_levle = 'INFO'", "server.log_levle: no such key. Did you mean log_level?"),
         ("[storage]\nzzz = 1", "storage.zzz: no such key. There are url."),
         ("[server]\nlog_level = 'info'", "server.log_level: not usable: " + NO_LEVEL),
@@ -321,6 +334,12 @@ NOT_ABOVE_ZERO = "give a duration above zero."
         ("[plugins]\ntimeouts = {acme = 3}", "plugins.timeouts.acme: not usable: " + NO_DURATION),
         ("[plugins]\nload = 'acme'", "plugins.load: not usable: Input should be a valid tuple."),
         ("[plugins]\nload = [1]", "plugins.load.0: not usable: " + NO_TEXT),
+        ("[admin]\nemail = 'boss'", "admin.email: not usable: Invalid email address format 'boss'!."),
+        ("[admin]\nemail = 5", "admin.email: not usable: User email should be specified!."),
+        ("[admin]\npassword = 'password123'", "admin.password: not usable: " + NO_FIRST_PASSWORD),
+        (f"[admin]\npassword = '{'x' * 73}'", "admin.password: not usable: " + NO_FIRST_PASSWORD),
+        ("[login]\naccess_token_life = '151m'", "login.access_token_life: not usable: " + NO_SHORT_LIFE),
+        ("[login]\naccess_token_life = '59s'", "login.access_token_life: not usable: " + NO_SHORT_LIFE),
         ("log_level = 'INFO'", "log_level: stands outside of any section. Move it below a [section]."),
         ("[[server]]\nlog_level = 'INFO'", "server: stands outside of any section. Move it below a [section]."),
     ],

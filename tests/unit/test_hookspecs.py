@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from firstboot import hookspecs
-from firstboot.hookspecs import API_VERSION, DECIDING, OBSERVING, PROJECT, on_event_loop
+from firstboot.hookspecs import ANSWERING, API_VERSION, DECIDING, OBSERVING, ON_REQUEST, PROJECT, on_event_loop
 
 HOOKS: dict[str, Callable[..., Any]] = {
     name: value for name, value in vars(hookspecs).items() if name.startswith(f"{PROJECT}_")
 }
-OFFERING = sorted(set(HOOKS) - {*DECIDING, *OBSERVING})
+OFFERING = sorted(set(HOOKS) - set(ON_REQUEST))
 
 
 def test_every_hook_is_a_specification() -> None:
@@ -26,10 +26,8 @@ def test_every_hook_is_a_specification() -> None:
 
 
 def test_every_hook_is_of_one_kind() -> None:
-    assert set(DECIDING) | set(OBSERVING) <= set(HOOKS)
-    assert not set(DECIDING) & set(OBSERVING)
-    assert len(set(DECIDING)) == len(DECIDING)
-    assert len(set(OBSERVING)) == len(OBSERVING)
+    assert set(ON_REQUEST) <= set(HOOKS)
+    assert sorted(ON_REQUEST) == sorted({*DECIDING, *ANSWERING, *OBSERVING})
 
 
 def test_the_hooks_for_claiming_are_specified() -> None:
@@ -59,6 +57,14 @@ def test_a_deciding_hook_says_what_it_returns_and_what_an_error_does(name: str) 
 
     assert "Returns: None" in text
     assert re.search(r"On an error or time-out the \w+ is refused", text)
+
+
+@pytest.mark.parametrize("name", ANSWERING)
+def test_an_answering_hook_says_what_none_means_and_what_an_error_does(name: str) -> None:
+    text = inspect.getdoc(HOOKS[name]) or ""
+
+    assert "Returns: None when" in text
+    assert "On an error or time-out" in text
 
 
 @pytest.mark.parametrize("name", OBSERVING)

@@ -27,8 +27,10 @@ WORDS = frozenset({"model", "errors", "names", "secret", "randomness"})
 # On top: they put the services together, or start them.
 SHELL = frozenset({"app", "core", "cli", "__main__", "testing"})
 MQTT = f"{PLUGINS}.transports.mqtt"
-MQTT_FOR_DIALECTS = frozenset({f"{MQTT}.dialect", f"{MQTT}.packets"})
-PAYLOADS = frozenset({"provisioning_json", "provisioning_protobuf", "provisioning_request"})
+MQTT_FOR_DIALECTS = frozenset({f"{MQTT}.config", f"{MQTT}.dialect", f"{MQTT}.packets", f"{MQTT}.rights"})
+PAYLOADS = frozenset(
+    {"device_json", "typed_values", "provisioning_json", "provisioning_protobuf", "provisioning_request"}
+)
 
 
 @dataclass(frozen=True)

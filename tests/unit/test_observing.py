@@ -99,6 +99,25 @@ async def test_an_event_that_nobody_wants_need_not_be_made() -> None:
     told.tell(OTHER_HOOK, "nobody hears this")
 
 
+async def test_the_watcher_hears_everything_and_makes_events_wanted() -> None:
+    class Recorder:
+        def __init__(self) -> None:
+            self.seen: list[object] = []
+
+        def wanted(self, hook: str) -> bool:
+            return hook == OTHER_HOOK
+
+        def tell(self, hook: str, event: object) -> None:
+            self.seen.append((hook, event))
+
+    watcher = Recorder()
+    told = Observers(PluginManager(PluginsConfig()), watcher)
+
+    assert [hook for hook in OBSERVING if told.wanted(hook)] == [OTHER_HOOK]
+    told.tell(OTHER_HOOK, "refused")
+    assert watcher.seen == [(OTHER_HOOK, "refused")]
+
+
 async def test_pl_3_a_plain_function_observes_too() -> None:
     heard = asyncio.Event()
     loop = asyncio.get_running_loop()

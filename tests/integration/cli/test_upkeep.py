@@ -22,7 +22,9 @@ def test_version_is_printed(cli: CommandLine) -> None:
     assert cli("--version").out == f"firstboot {__version__}\n"
 
 
-@pytest.mark.parametrize("group", [[], ["profile"], ["device"], ["plugins"], ["audit"], ["key"]])
+@pytest.mark.parametrize(
+    "group", [[], ["profile"], ["device"], ["plugins"], ["audit"], ["key"], ["user"], ["tenant"], ["token"]]
+)
 def test_a_group_alone_prints_its_help_with_status_2(cli: CommandLine, group: list[str]) -> None:
     alone = cli.try_(*group)
 
@@ -39,7 +41,7 @@ def test_an_unknown_word_is_wrong_use(cli: CommandLine, arguments: list[str]) ->
 
 
 def test_help_names_every_command_with_a_whole_sentence(cli: CommandLine) -> None:
-    for group in ([], ["profile"], ["device"], ["plugins"], ["audit"], ["key"]):
+    for group in ([], ["profile"], ["device"], ["plugins"], ["audit"], ["key"], ["user"], ["tenant"], ["token"]):
         commands = cli(*group, "-h").out.partition("Commands:\n")[2].splitlines()
         assert commands
         assert [line for line in commands if not line.endswith(".") or line.endswith("...")] == []

@@ -141,4 +141,5 @@ def test_an_idle_server_ends_without_a_word_on_standard_error_that_is_not_a_log_
         assert server.stop(signal.SIGINT) == 0
 
     lines = (tmp_path / "server.log").read_text().splitlines()
-    assert [json.loads(line)["message"] for line in lines] == ["ready", "stopping"]
+    messages = [json.loads(line)["message"] for line in lines]
+    assert messages == ["the first administrator was made", "ready", "stopping"]

@@ -9,6 +9,8 @@ import pytest
 from tests.harness import running
 
 from firstboot import changes
+from firstboot.storage import UpdateProfile
+from firstboot.testing.samples import an_audit_entry
 
 
 async def test_op_17_a_change_that_the_poll_has_missed_counts_for_the_next_request(
@@ -17,7 +19,8 @@ async def test_op_17_a_change_that_the_poll_has_missed_counts_for_the_next_reque
     monkeypatch.setattr(changes, "POLL_INTERVAL_S", 3600.0)
     async with running(tmp_path) as server:
         demo = await server.profile()
-        await server.core.profiles.update(replace(demo.profile, enabled=False), actor="another process")
+        disable = UpdateProfile(profile=replace(demo.profile, enabled=False), audit=an_audit_entry())
+        await server.core.storage.write([disable], server.core.keyring.link)  # as another process does
         assert (await server.post(demo.request("before")))["status"] == "SUCCESS"
 
         monkeypatch.setattr(changes, "MAX_AGE_S", 0.0)  # as if the process had been stopped for a while

@@ -96,6 +96,10 @@ async def strategy_disabled(scene: Scene) -> tuple[int, bytes]:
     return await scene.ask((await scene.profile(strategy="disabled")).request("m", token=TOKEN))
 
 
+async def certificate_needed(scene: Scene) -> tuple[int, bytes]:
+    return await scene.ask((await scene.profile(strategy="x509-certificate-chain")).request("m", token=TOKEN))
+
+
 async def invalid_name(scene: Scene) -> tuple[int, bytes]:
     return await scene.ask((await scene.profile()).request("a\u202eb", token=TOKEN))
 
@@ -229,6 +233,7 @@ SCENARIOS: dict[str, tuple[Scenario, tuple[int, bytes]]] = {
     "unknown-key": (unknown_key, NOT_FOUND),
     "wrong-secret": (wrong_secret, NOT_FOUND),
     "strategy-disabled": (strategy_disabled, NOT_FOUND),
+    "certificate-needed": (certificate_needed, NOT_FOUND),
     "invalid-name": (invalid_name, FAILURE),
     "profile-disabled": (profile_disabled, FAILURE),
     "profile-expired": (profile_expired, FAILURE),

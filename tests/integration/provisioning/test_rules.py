@@ -26,7 +26,8 @@ async def server(tmp_path: Path, database: str | None) -> AsyncIterator[TestServ
 async def attributes_of(server: TestServer, name: str) -> list[Attribute]:
     device = await server.device(name)
     assert device is not None
-    return list(await server.core.storage.device_attributes(device.id))
+    stored = await server.core.storage.device_attributes(device.id)
+    return [Attribute(each.scope, each.key, each.value) for each in stored]
 
 
 async def test_pr_1_to_pr_4_the_order_in_which_a_request_is_judged(server: TestServer) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,28 +13,37 @@ from hypothesis import Phase, given, settings
 from tests.unit.testing_kit.catching import FAILURES, catches
 
 from firstboot.keyring import Keyring
-from firstboot.model import DEFAULT_TENANT, Attribute, Device, Scope
+from firstboot.model import DEFAULT_TENANT, Attribute, Customer, Device, LatestValue, Scope, StoredAttribute
 from firstboot.storage import (
     AuditChain,
     AuditEntry,
+    AuditQuery,
+    AuditRow,
     Change,
-    ConfirmDelivery,
     CreateDevice,
     DeviceQuery,
+    EndUserSession,
     FoundCredentials,
     Outcome,
+    Page,
+    PageQuery,
     RecordLogin,
+    RenewUserSession,
     ReopenDevice,
     ReplaceCredentials,
+    SaveTelemetry,
     Storage,
+    UpdateDevice,
     Write,
     WriteResult,
 )
 from firstboot.testing import (
+    NOW_MS,
     MemoryStorage,
     StorageConformance,
 )
 from firstboot.testing.storage_base import World
+from firstboot.testing.storage_pages import pages_of
 
 
 class Forgetful(MemoryStorage):
@@ -70,6 +79,18 @@ class ForgetsKeys(Forgetful):
     forgets = Outcome.KEY_TAKEN
 
 
+class ForgetsCustomers(Forgetful):
+    forgets = Outcome.CUSTOMER_GONE
+
+
+class ForgetsProfiles(Forgetful):
+    forgets = Outcome.PROFILE_GONE
+
+
+class ForgetsDefaults(Forgetful):
+    forgets = Outcome.DEFAULT_TAKEN
+
+
 class CountsBeforeTheBatch(MemoryStorage):
     async def write(self, batch: Sequence[Write], chain: AuditChain) -> Sequence[WriteResult]:
         self.before = len(self._tables.devices)
@@ -85,8 +106,7 @@ class LooksThenInserts(MemoryStorage):
         await asyncio.sleep(0)
         results = []
         for write, obstacle in zip(batch, obstacles, strict=True):
-            new_id = 0 if obstacle else self._apply(write)
-            results.append(WriteResult(obstacle or Outcome.DONE, new_id))
+            results.append(WriteResult(obstacle) if obstacle else self._apply(write))
         return results
 
 
@@ -118,8 +138,9 @@ class LeavesCredentialsBehind(MemoryStorage):
 class AuditsFailures(MemoryStorage):
     def _write(self, write: Write, chain: AuditChain) -> WriteResult:
         result = super()._write(write, chain)
-        if result.outcome is not Outcome.DONE and not isinstance(write, RecordLogin | ConfirmDelivery):
-            self._append(write.audit, chain)
+        entry = getattr(write, "audit", None)
+        if result.outcome is not Outcome.DONE and entry is not None:
+            self._append(entry, chain)
         return result
 
 
@@ -167,8 +188,11 @@ class KeepsOldOnesCurrent(MemoryStorage):
 
 
 class StoresTextOnly(MemoryStorage):
-    async def device_attributes(self, device_id: int) -> Sequence[Attribute]:
-        return [replace(each, value=str(each.value)) for each in await super().device_attributes(device_id)]
+    async def device_attributes(
+        self, device_id: int, scope: Scope | None = None, keys: Collection[str] | None = None
+    ) -> Sequence[StoredAttribute]:
+        read = await super().device_attributes(device_id, scope, keys)
+        return [replace(each, value=str(each.value)) for each in read]
 
 
 class OverwritesMeta(MemoryStorage):
@@ -188,19 +212,61 @@ class FoldsNames(MemoryStorage):
 
 
 class RecordsEachLogin(MemoryStorage):
-    def _apply(self, write: Write) -> int:
+    def _apply(self, write: Write) -> WriteResult:
         if isinstance(write, RecordLogin):
-            self._change(write.device_id, first_login_at_ms=write.at_ms)
-            return 0
+            self._tables.change_device(write.device_id, first_login_at_ms=write.at_ms)
+            return WriteResult(Outcome.DONE)
         return super()._apply(write)
 
 
 class ReopensHalf(MemoryStorage):
-    def _apply(self, write: Write) -> int:
+    def _apply(self, write: Write) -> WriteResult:
         if isinstance(write, ReopenDevice):
-            self._change(write.device_id, reopened_at_ms=write.at_ms)
-            return 0
+            self._tables.change_device(write.device_id, reopened_at_ms=write.at_ms)
+            return WriteResult(Outcome.DONE)
         return super()._apply(write)
+
+
+class KeepsAnyTelemetry(MemoryStorage):
+    def _save_telemetry(self, write: SaveTelemetry) -> None:
+        for point in write.points:
+            for key, value in point.values.items():
+                self._tables.telemetry[write.device_id, key] = LatestValue(key, point.at_ms, value)
+
+
+class KeepsUsersOfDeletedCustomers(MemoryStorage):
+    def _delete_customer(self, customer_id: int) -> None:
+        users = dict(self._tables.users)
+        super()._delete_customer(customer_id)
+        self._tables.users = users
+
+
+class LetsThievesRenew(MemoryStorage):
+    def _end_session(self, write: EndUserSession | RenewUserSession) -> None:
+        if isinstance(write, EndUserSession):
+            super()._end_session(write)
+
+
+class LeavesUsageBehind(MemoryStorage):
+    def _update(self, write: UpdateDevice) -> int:
+        profile_id = self._tables.devices[write.device.id].profile_id
+        return super()._update(replace(write, device=replace(write.device, profile_id=profile_id)))
+
+
+class CountsNoVersions(MemoryStorage):
+    def _apply(self, write: Write) -> WriteResult:
+        return replace(super()._apply(write), version=0)
+
+
+class ShowsAuditOfAll(MemoryStorage):
+    async def list_audit(self, query: AuditQuery) -> Sequence[AuditRow]:
+        return await super().list_audit(replace(query, tenant_id=None))
+
+
+class CountsOnePage(MemoryStorage):
+    async def page_customers(self, tenant_id: int, query: PageQuery) -> Page[Customer]:
+        page = await super().page_customers(tenant_id, query)
+        return Page(page.rows, len(page.rows))
 
 
 SEARCH = "text_is_searched_literally_and_whatever_the_case"
@@ -247,6 +313,26 @@ BROKEN_STORAGES: Sequence[tuple[type[MemoryStorage], str, Mapping[str, Any]]] = 
     (FoldsNames, "names_that_differ_in_case_only_are_two", {}),
     (RecordsEachLogin, "only_the_first_login_is_recorded", {}),
     (ReopensHalf, "re_opening_ends_the_provision_state", {}),
+    (ForgetsCustomers, "profiles_and_customers_of_other_tenants_are_refused", {}),
+    (ForgetsCustomers, "tenant_and_customer_of_a_user_must_be_there_and_fit", {}),
+    (ForgetsProfiles, "profiles_and_customers_of_other_tenants_are_refused", {}),
+    (ForgetsLimit, "the_limit_of_devices_holds_for_those_that_come_from_another_profile", {}),
+    (ForgetsDefaults, "a_tenant_has_one_default_profile", {}),
+    (ForgetsNames, "two_customers_of_a_tenant_cannot_have_one_title", {}),
+    (ForgetsNames, "an_address_is_unique_over_all_tenants", {}),
+    (ForgetsNames, "two_tokens_of_a_tenant_cannot_have_one_name", {}),
+    (ForgetsState, "a_version_is_replaced_once", {}),
+    (ForgetsState, "a_version_of_a_profile_is_replaced_once", {}),
+    (ForgetsState, "a_refresh_token_that_is_used_again_ends_the_session", {}),
+    (LetsThievesRenew, "a_refresh_token_that_is_used_again_ends_the_session", {}),
+    (KeepsUsersOfDeletedCustomers, "a_customer_goes_with_its_users_and_their_logins", {}),
+    (KeepsAnyTelemetry, "the_newest_value_of_each_key_is_kept", {}),
+    (LeavesUsageBehind, "a_device_that_changes_its_profile_counts_there", {}),
+    (CountsNoVersions, "title_and_details_are_replaced_and_counted", {}),
+    (TellsNobody, "others_are_told_which_shared_attributes_changed", {}),
+    (TellsNobody, "other_processes_are_told_when_a_device_is_disabled", {}),
+    (TellsNobody, "a_token_that_is_revoked_is_gone_and_others_are_told", {}),
+    (ShowsAuditOfAll, "the_audit_log_is_filtered", {}),
 )  # fmt: skip
 
 
@@ -264,6 +350,8 @@ async def storage_arguments(kind: type[MemoryStorage], test: Callable[..., Any])
     arguments: dict[str, Any] = {"storage": storage, "chain": chain, "open_storage": open_storage}
     if "world" in wanted:
         arguments["world"] = await World.begin(storage, chain, tenant)
+    if "other_world" in wanted:
+        arguments["other_world"] = await World.begin(storage, chain, storage.add_tenant("other"))
     if "other_storage" in wanted:
         arguments["other_storage"] = await open_storage()
     return {name: value for name, value in arguments.items() if name in wanted}
@@ -288,6 +376,15 @@ async def test_the_suite_catches_a_storage_that_forgets_when_it_is_closed() -> N
         open_storage=open_storage,
         chain=Keyring.generate().link,
     )
+
+
+async def test_the_suite_catches_a_storage_that_counts_one_page() -> None:
+    async def check(kind: type[MemoryStorage]) -> None:
+        world = (await storage_arguments(kind, lambda world: None))["world"]
+        await StorageConformance().test_pages_have_borders_and_a_total(pages_of(world, "customers"))
+
+    await check(MemoryStorage)
+    await catches(check, kind=CountsOnePage)
 
 
 @pytest.mark.parametrize("kind", [ForgetsCredentials, ForgetsState, RecordsEachLogin, AuditsFailures, ReopensHalf])
@@ -322,7 +419,7 @@ class TestMemoryStorage:
         value.append(2)
         info["list"].append(2)
 
-        assert await storage.device_attributes(device.id) == [Attribute(Scope.SERVER, "a", [1])]
+        assert await storage.device_attributes(device.id) == [StoredAttribute(Scope.SERVER, "a", [1], NOW_MS)]
         assert (await world.read("meter-7")).additional_info == {"list": [1]}
 
     async def test_two_storages_share_nothing_unless_told_to(self) -> None:
