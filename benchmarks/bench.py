@@ -14,6 +14,7 @@ from typing import Any
 from benchmarks.arithmetic import median_ratio
 from benchmarks.client import Load, Result
 from benchmarks.databases import Database, make_database
+from benchmarks.scripts import FIRST_COUNT
 from benchmarks.servers import Server
 
 CLIENTS = 50
@@ -128,14 +129,13 @@ class Bench:
             key=database.key if database else "k" * 20,
             secret=database.secret if database else "s" * 26,
             devices=database.devices if database else self.effort.devices,
+            application=database.application if database else "a" * 47,
         )
         cpu_before = server.cpu_s()
         result = run_client(load)
         cpu_s = server.cpu_s() - cpu_before
-        if database is not None and "provision" in contestant.script:
-            there = database.count_devices(load.prefix)
-            if there != result.done:
-                raise RuntimeError(f"{result.done} devices were told SUCCESS, {there} are in the database")
+        if database is not None:
+            _check(database, load, result)
         return Rate(
             per_second=result.done / result.seconds,
             p50_s=result.p50_s,
@@ -144,6 +144,18 @@ class Bench:
             server_cores=cpu_s / result.seconds,
             server_us=cpu_s / result.done * 1e6,
         )
+
+
+def _check(database: Database, load: Load, result: Result) -> None:
+    """Compare what clients were told with what is in the database."""
+    if "provision" in load.script:
+        there = database.count_devices(load.prefix)
+        if there != result.done:
+            raise RuntimeError(f"{result.done} devices were told SUCCESS, {there} are in the database")
+    if load.script == "mqtt-telemetry":
+        sent = sorted(FIRST_COUNT + number for number in result.last)
+        if sent != sorted(database.counts_reported()):
+            raise RuntimeError("the last values that were acknowledged are not those in the database")
 
 
 def run_client(load: Load) -> Result:

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 from itertools import count
 
 from benchmarks.arithmetic import percentile
+from benchmarks.listener import listen
 from benchmarks.scripts import SCRIPTS, Script
 
 GIVE_UP_AFTER_ERRORS = 20
@@ -38,6 +39,8 @@ class Load:
     secret: str = ""
     devices: int = 0
     """How many devices there are to log in as."""
+    application: str = ""
+    """The API token of the client that hears the others, if there is one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +55,8 @@ class Result:
     cpu_s: float
     """Processor time of the client itself."""
     errors: list[str]
+    last: list[int]
+    """Number of the last cycle of each client."""
 
 
 class _Connection(asyncio.Protocol):
@@ -62,17 +67,22 @@ class _Connection(asyncio.Protocol):
     def __init__(self, script: Script) -> None:
         self._script = script
         self._requests: tuple[bytes, ...] = ()
+        self._answers: tuple[bytes, ...] = ()
         self._step = 0
         self._held = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport: asyncio.Transport = transport  # type: ignore[assignment]
 
-    def begin(self, requests: tuple[bytes, ...]) -> None:
+    async def cycle(self, requests: tuple[bytes, ...], answers: tuple[bytes, ...]) -> None:
+        """Raises: `RuntimeError` when an answer is not the one that was hoped for."""
+        self.done = asyncio.get_running_loop().create_future()
         self._requests = requests
+        self._answers = answers
         self._step = 0
         self._held = b""
         self._transport.write(requests[0])
+        await self.done
 
     def data_received(self, data: bytes) -> None:
         script = self._script
@@ -82,7 +92,7 @@ class _Connection(asyncio.Protocol):
             self._held = data
             return
         self._held = b""
-        if self._step >= len(script.answers) or script.answers[self._step] not in data:
+        if self._step >= len(self._answers) or self._answers[self._step] not in data:
             self._fail(f"answer {self._step}: {data[:200]!r}")
             return
         self._step += 1
@@ -94,7 +104,7 @@ class _Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self.done.done():
             return
-        if self._step == len(self._script.answers) and not self._script.keeps_connection:
+        if self._step == len(self._answers) and not self._script.keeps_connection:
             self.done.set_result(None)
         else:
             self._fail(f"connection lost after answer {self._step}: {exc}")
@@ -113,20 +123,24 @@ async def run(load: Load) -> Result:
     numbers = count()
     latencies: list[float] = []
     errors: list[str] = []
-    started = time.perf_counter()
-    end = started + load.seconds
+    last: list[int] = []
+    listener = await listen(load.port, script.listener(load)) if script.listener else None
 
-    async def client() -> None:
-        connection: _Connection | None = None
+    async def open_connection(client: int) -> _Connection:
+        _, connection = await loop.create_connection(lambda: _Connection(script), "127.0.0.1", load.port)
+        if script.opening:
+            await connection.cycle(script.opening(client), script.opening_answers)
+        return connection
+
+    async def work(client: int) -> None:
+        connection = kept.get(client)
+        number = -1
         while (began := time.perf_counter()) < end and len(errors) < GIVE_UP_AFTER_ERRORS:
             try:
                 if connection is None:
-                    _, connection = await loop.create_connection(
-                        lambda: _Connection(script), "127.0.0.1", load.port
-                    )
-                connection.done = loop.create_future()
-                connection.begin(requests(next(numbers)))
-                await connection.done
+                    connection = await open_connection(client)
+                number = next(numbers)
+                await connection.cycle(requests(number), script.answers)
             except (OSError, RuntimeError) as error:
                 errors.append(str(error))
                 connection = None
@@ -134,10 +148,18 @@ async def run(load: Load) -> Result:
             latencies.append(time.perf_counter() - began)
             if not script.keeps_connection:
                 connection = None
+        last.append(number)
 
+    kept: dict[int, _Connection] = {}
+    if script.opening:  # what comes before the first cycle is not measured
+        kept = {client: await open_connection(client) for client in range(load.clients)}
+    started = time.perf_counter()
+    end = started + load.seconds
     async with asyncio.timeout(load.seconds + PATIENCE_S):
-        await asyncio.gather(*(client() for _ in range(load.clients)))
+        await asyncio.gather(*(work(client) for client in range(load.clients)))
     seconds = time.perf_counter() - started
+    if listener is not None and not await listener.has_heard(len(latencies)):
+        errors.append(f"{len(latencies)} messages were acknowledged, {listener.messages} delivered")
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return Result(
         done=len(latencies),
@@ -146,6 +168,7 @@ async def run(load: Load) -> Result:
         p99_s=percentile(latencies, 99) if latencies else 0.0,
         cpu_s=usage.ru_utime + usage.ru_stime,
         errors=errors,
+        last=last,
     )
 
 

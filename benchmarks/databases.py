@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from benchmarks.scripts import token
+from benchmarks.frames import token
 from firstboot.clock import Clock, new_public_id
 from firstboot.config import ConfigSource
 from firstboot.core import Core, lay_foundation, open_core
@@ -39,7 +39,9 @@ class Database:
     key: str
     secret: str
     devices: int
-    """How many devices were put in, with the tokens of `benchmarks.scripts.token`."""
+    """How many devices were put in, with the tokens of `benchmarks.frames.token`."""
+    application: str
+    """An API token that may subscribe to what devices publish at the broker."""
     url: str | None = None
     """None: the SQLite file in the data directory."""
 
@@ -52,10 +54,17 @@ class Database:
             # A range and not LIKE: it uses the index of names.
             f" WHERE device.tenant_id = 1 AND device.name >= '{prefix}-' AND device.name < '{prefix}.'"
         )
+        return int(self._fetch_column(sql)[0])
+
+    def counts_reported(self) -> list[int]:
+        """Return the newest ``count`` of every device that has reported telemetry."""
+        return [int(value) for value in self._fetch_column("SELECT value FROM telemetry WHERE key = 'count'")]
+
+    def _fetch_column(self, sql: str) -> list[Any]:
         if self.url is not None:
-            return int(asyncio.run(_fetch_value(self.url, sql)))
+            return asyncio.run(_fetch_column(self.url, sql))
         with closing(sqlite3.connect(self.data_dir / "firstboot.db")) as connection:
-            return int(connection.execute(sql).fetchone()[0])
+            return [row[0] for row in connection.execute(sql)]
 
 
 def make_database(data_dir: Path, *, devices: int = 0, url: str | None = None) -> Database:
@@ -81,6 +90,9 @@ async def _make(data_dir: Path, devices: int, url: str | None) -> Database:
             reprovision=ReprovisionPolicy.REJECT,
         )
         made = await core.profiles.create(draft, key=None, secret=None, actor="benchmark")
+        _, application = await core.api_tokens.create(
+            1, "benchmark", ["subscribe:devices/#"], None, actor="benchmark"
+        )
         for start in range(0, devices, _BATCH):
             indexes = range(start, min(start + _BATCH, devices))
             batch = [_device(core, made.profile, index) for index in indexes]
@@ -91,7 +103,8 @@ async def _make(data_dir: Path, devices: int, url: str | None) -> Database:
         with contextlib.closing(sqlite3.connect(data_dir / "firstboot.db")) as connection, connection:
             connection.execute("UPDATE device SET first_login_at_ms = created_at_ms")
     assert made.profile.provision_key is not None  # one was drawn
-    return Database(data_dir, made.profile.provision_key, made.secret.reveal(), devices, url)
+    key, secret = made.profile.provision_key, made.secret.reveal()
+    return Database(data_dir, key, secret, devices, application.reveal(), url)
 
 
 def _device(core: Core, profile: DeviceProfile, index: int) -> CreateDevice:
@@ -123,11 +136,11 @@ def _device(core: Core, profile: DeviceProfile, index: int) -> CreateDevice:
     )
 
 
-async def _fetch_value(url: str, sql: str) -> Any:
+async def _fetch_column(url: str, sql: str) -> list[Any]:
     import asyncpg
 
     connection = await asyncpg.connect(url)
     try:
-        return await connection.fetchval(sql)
+        return [row[0] for row in await connection.fetch(sql)]
     finally:
         await connection.close()

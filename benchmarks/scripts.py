@@ -8,16 +8,28 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
+from benchmarks.frames import (
+    CONNACK,
+    DISCONNECT,
+    PUBACK,
+    SUBACK,
+    connect,
+    is_whole,
+    log_in,
+    publish,
+    publish_numbered,
+    subscribe,
+)
+
 if TYPE_CHECKING:
     from benchmarks.client import Load
 
 Requests = Callable[[int], tuple[bytes, ...]]
 """Makes the requests of a cycle, given its number."""
 
-_CONNACK = b"\x20\x02\x00\x00"
-_SUBACK = b"\x90\x03\x00\x01\x00"
-_DISCONNECT = b"\xe0\x00"
-
+OWN_TOPIC = b"devices/me/x"
+"""Of Firstboot's broker, and different for each device; a reference sees one topic for all."""
+FIRST_COUNT = 10_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class Script:
@@ -29,42 +41,22 @@ class Script:
     is_complete: Callable[[bytes], bool]
     keeps_connection: bool = False
     """Whether the next cycle goes over the same connection; otherwise the cycle ends with the server's close."""
+    opening: Callable[[int], tuple[bytes, ...]] | None = None
+    """Makes what a client says before its first cycle, given the client's number."""
+    opening_answers: tuple[bytes, ...] = ()
+    listener: Callable[[Load], bytes] | None = None
+    """Makes what one more client says, which subscribes to the messages of all others."""
 
 
 # -- MQTT 3.1.1 ------------------------------------------------------------------------------------
 
 
-def frame(first: int, body: bytes) -> bytes:
-    """Return a packet of up to 16,383 bytes."""
-    size = len(body)
-    return bytes((first, size) if size < 0x80 else (first, size & 0x7F | 0x80, size >> 7)) + body
-
-
-def text(value: bytes) -> bytes:
-    return len(value).to_bytes(2, "big") + value
-
-
-def connect(client_id: bytes, username: bytes = b"") -> bytes:
-    """Return a CONNECT with clean session and a keep-alive of 600 s."""
-    flags = b"\x82" if username else b"\x02"
-    body = b"\0\4MQTT\4" + flags + b"\x02\x58" + text(client_id)
-    return frame(0x10, body + text(username) if username else body)
-
-
-def _is_whole_frame(data: bytes) -> bool:
-    if len(data) < 2:
-        return False
-    if data[1] < 0x80:
-        return len(data) >= 2 + data[1]
-    return len(data) >= 3 + (data[1] & 0x7F | data[2] << 7) if len(data) > 2 else False
-
-
 def _cycle(connect_: bytes, response_topic: bytes, request_topic: bytes, payload: bytes) -> tuple[bytes, ...]:
     return (
         connect_,
-        frame(0x82, b"\0\1" + text(response_topic) + b"\0"),
-        frame(0x30, text(request_topic) + payload),
-        _DISCONNECT,
+        subscribe(response_topic),
+        publish(request_topic, payload),
+        DISCONNECT,
     )
 
 
@@ -86,17 +78,38 @@ def _bare(load: Load) -> Requests:
 
 def _login(load: Load) -> Requests:
     draw = Random(load.prefix).randrange
-    return lambda number: (log_in(draw(load.devices)), _DISCONNECT)
+    return lambda number: (log_in(draw(load.devices)), DISCONNECT)
 
 
-def token(index: int) -> str:
-    """Return the access token of a device that was made for a measurement."""
-    return f"token-{index:014d}"
+def _login_in_turn(load: Load) -> Requests:
+    # Never two clients as one device: the later would end the session of the other before it has its answer.
+    subscription = subscribe(OWN_TOPIC)
+    return lambda number: (log_in(number % load.devices), subscription, DISCONNECT)
 
 
-def log_in(index: int) -> bytes:
-    """Return the CONNECT of such a device."""
-    return connect(b"client-%08d" % index, token(index).encode())
+def _telemetry(load: Load) -> Requests:
+    return lambda number: (publish_numbered(b"v1/devices/me/telemetry", telemetry(number)),)
+
+
+def _message(load: Load) -> Requests:
+    return lambda number: (publish_numbered(OWN_TOPIC, telemetry(number)),)
+
+
+def telemetry(number: int) -> bytes:
+    """Return a report of three values, as long as every other and different from the one before."""
+    return b'{"temperature":%d.5,"humidity":%d.25,"count":%d}' % (
+        10 + number % 90,
+        10 + number // 7 % 90,
+        FIRST_COUNT + number,
+    )
+
+
+def _open_session(client: int) -> tuple[bytes, ...]:
+    return (log_in(client),)
+
+
+def _application(load: Load) -> bytes:
+    return connect(b"application", load.application.encode()) + subscribe(b"devices/#")
 
 
 # -- HTTP/1.1 --------------------------------------------------------------------------------------
@@ -142,10 +155,28 @@ _OWN_REQUEST = b'"deviceName"'
 
 SCRIPTS: Mapping[str, Script] = {
     "mqtt-provision": Script(
-        requests=_provision, answers=(_CONNACK, _SUBACK, _SUCCESS), is_complete=_is_whole_frame
+        requests=_provision, answers=(CONNACK, SUBACK, _SUCCESS), is_complete=is_whole
     ),
-    "mqtt-bare": Script(requests=_bare, answers=(_CONNACK, _SUBACK, _OWN_REQUEST), is_complete=_is_whole_frame),
-    "mqtt-connect": Script(requests=_login, answers=(_CONNACK,), is_complete=_is_whole_frame),
+    "mqtt-bare": Script(requests=_bare, answers=(CONNACK, SUBACK, _OWN_REQUEST), is_complete=is_whole),
+    "mqtt-connect": Script(requests=_login, answers=(CONNACK,), is_complete=is_whole),
+    "mqtt-subscribe": Script(requests=_login_in_turn, answers=(CONNACK, SUBACK), is_complete=is_whole),
+    "mqtt-telemetry": Script(
+        requests=_telemetry,
+        answers=(PUBACK,),
+        is_complete=is_whole,
+        keeps_connection=True,
+        opening=_open_session,
+        opening_answers=(CONNACK,),
+    ),
+    "mqtt-publish": Script(
+        requests=_message,
+        answers=(PUBACK,),
+        is_complete=is_whole,
+        keeps_connection=True,
+        opening=_open_session,
+        opening_answers=(CONNACK,),
+        listener=_application,
+    ),
     "http-provision": Script(
         requests=_post(b"", b"/api/v1/provision"),
         answers=(_SUCCESS,),

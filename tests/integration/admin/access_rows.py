@@ -105,7 +105,7 @@ def _import(house: House) -> Any:
 
 
 def _rpc(house: House) -> Any:
-    return {"method": "m", "params": {}, "timeout": 1000}
+    return {"method": "m", "params": {}, "timeout": 10}
 
 
 def _passwords(current: str, new: str) -> Callable[[House], Any]:

@@ -5,12 +5,13 @@ The calls come from the registry, what is sent from `access_rows`; a new call wi
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import httpx2
 import pytest
 from tests.integration.admin.access_rows import FORBIDDEN, MISSING, NOT_PERMITTED, OK, ROWS
-from tests.integration.admin.world import House, World
+from tests.integration.admin.world import House, World, world_of
 
 from firstboot.model import Authority
 from firstboot.storage import AuditQuery
@@ -19,6 +20,13 @@ from firstboot_plugins.admin.registry import operations
 
 OPERATIONS = operations()
 BARRED = tuple(each for each in OPERATIONS if each.access is not None)
+
+
+@pytest.fixture
+async def world(tmp_path: Path, database: str | None) -> AsyncIterator[World]:
+    """Run a server on each kind of database: what nobody may find is kept out by its queries."""
+    async with world_of(tmp_path, database=database) as made:
+        yield made
 
 
 def test_tn_1_every_call_has_a_row_and_every_row_a_call() -> None:
@@ -69,9 +77,12 @@ async def judge(
     hidden: tuple[str, ...],
 ) -> None:
     """Ask everything; compare the statuses, and see that nothing hidden is in an answer."""
+    asker = await client()
     for operation in BARRED:
         with subtests.test(operation.id):
-            status, text = await ask(await client(), operation, house)
+            status, text = await ask(asker, operation, house)
+            if operation.path.startswith("/api/auth/"):  # where sessions end
+                asker = await client()
 
             assert status in expected(operation), text
             assert not [each for each in hidden if each in text], text

@@ -76,7 +76,7 @@ async def test_ra_1_x_authorization_counts_before_authorization(world: World, ho
 
 
 @pytest.mark.parametrize(
-    "value", ["", "Bearer", "Bearer ", "Basic dXNlcjpwYXNz", "nothing", "Bearer a.b.c", "Bearer fbt_x", "ApiKey x"]
+    "value", ["", "Bearer", "Basic dXNlcjpwYXNz", "nothing", "Bearer a.b.c", "Bearer fbt_x", "ApiKey x"]
 )
 async def test_ra_3_what_proves_nothing_is_401_with_code_10(world: World, value: str) -> None:
     answer = await world.nobody.get("/api/auth/user", headers={"X-Authorization": value})
@@ -129,37 +129,37 @@ async def test_ht_10_a_method_override_is_ignored(house: House, admin: httpx2.As
     assert (await admin.get(f"/api/device/{house.device.public_id}")).status_code == 200
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"null",
-        b"[]",
-        b'"text"',
-        b"1",
-        b"{",
-        b"[" * 100_000,
-        b'{"name":' + b"1" * 200_000 + b"}",
-        b'{"name":1e1000000000}',
-        b'{"name":NaN}',
-        b'{"name":"a","name":"b"}',
-        b'{"name":"\\ud800"}',
-        b'{"name":"\\u0000"}',
-        b'\xef\xbb\xbf{"name":"a"}',
-        '{"name":"a"}'.encode("utf-16"),
-        b'{"name":"\xff"}',
-        b'{"name":"a"} x',
-    ],
-    ids=lambda body: body[:20].decode("latin-1"),
+BROKEN_BODIES = (
+    b"",
+    b"null",
+    b"[]",
+    b'"text"',
+    b"1",
+    b"{",
+    b"[" * 100_000,
+    b'{"name":' + b"1" * 200_000 + b"}",
+    b'{"name":1e1000000000}',
+    b'{"name":NaN}',
+    b'{"name":"a","name":"b"}',
+    b'{"name":"\\ud800"}',
+    b'{"name":"\\u0000"}',
+    b'\xef\xbb\xbf{"name":"a"}',
+    '{"name":"a"}'.encode("utf-16"),
+    b'{"name":"\xff"}',
+    b'{"name":"a"} x',
 )
+
+
 @pytest.mark.parametrize("path", ["/api/firstboot/tokens", "/api/customer"])
 async def test_ht_2_no_body_whatever_causes_more_than_a_refusal(
-    admin: httpx2.AsyncClient, path: str, body: bytes
+    admin: httpx2.AsyncClient, path: str, subtests: pytest.Subtests
 ) -> None:
-    answer = await admin.post(path, content=body, headers={"content-type": "application/json"})
+    for body in BROKEN_BODIES:
+        with subtests.test(body[:20].decode("latin-1")):
+            answer = await admin.post(path, content=body, headers={"content-type": "application/json"})
 
-    assert answer.status_code == 400, answer.text
-    assert answer.json()["status"] == 400
+            assert answer.status_code == 400, answer.text
+            assert answer.json()["status"] == 400
 
 
 async def test_ht_2_errors_repeat_no_value_of_the_request(admin: httpx2.AsyncClient) -> None:

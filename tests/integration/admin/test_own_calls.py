@@ -172,6 +172,7 @@ async def test_devices_are_listed_with_where_they_stand(
     token = f"{house.mark}-access-token"
     listed = await admin.get(f"{OURS}/devices")
     assert await login(world.server, username=token) == 0
+    await world.server.core.commits.drain()  # the first login is written when it has been answered
     later = await admin.get(f"{OURS}/devices", params={"state": "in-use"})
 
     device = listed.json()["devices"][0]

@@ -142,14 +142,9 @@ async def world_of(
 ) -> AsyncIterator[World]:
     """Run a server for administrators."""
     sections.setdefault("login", CHEAP_PASSWORDS)
-    import os
-    plugins = {}
-    if os.environ.get("TRY_MEMORY") and database is None:
-        from tests.integration.admin import memory_try
-        plugins, database = {"memory": memory_try.Plugin()}, "memory://x"
     clients: list[httpx2.AsyncClient] = []
     async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(running(tmp_path, database=database, plugins=plugins, **sections))
+        server = await stack.enter_async_context(running(tmp_path, database=database, **sections))
         try:
             yield World(server, clients, stack.aclose)
         finally:

@@ -107,11 +107,12 @@ def private_package(directory: Path, distribution: str) -> Path:
     return target if target.exists() else pip_install(target, wanted)
 
 
-def pip_install(target: Path, wanted: str) -> Path:
-    """Install a distribution, without what it needs, into a folder of its own."""
+def pip_install(target: Path, wanted: str, *, alone: bool = True) -> Path:
+    """Install a distribution, ``alone`` or with what it needs, into a folder of its own."""
+    options = ["--quiet", "--no-compile", *(["--no-deps"] if alone else [])]
     done = subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(target), wanted],
-        capture_output=True, text=True, timeout=60, check=False,
+        [sys.executable, "-m", "pip", "install", *options, "--target", str(target), wanted],
+        capture_output=True, text=True, timeout=100, check=False,
     )  # fmt: skip
     if done.returncode:
         not_installed(wanted, f"pip cannot install it: {done.stderr[-500:]}")

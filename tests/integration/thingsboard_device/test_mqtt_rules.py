@@ -263,6 +263,13 @@ async def test_pv_9_a_call_that_is_sent_again_is_answered_again_and_not_made_aga
     assert plugin.asked_by(board) == [("echo", 1)]
 
 
+async def test_6_a_call_of_qos_0_is_answered_without_an_acknowledgement(board: Board) -> None:
+    async with board.session():
+        await board.peer.send(board.message(f"{ME}/rpc/request/3", {"method": "echo", "params": 1}, qos=0))
+
+        assert await board.told() == (f"{ME}/rpc/response/3", {"echo": 1}, 1)
+
+
 @pytest.mark.parametrize("level", LEVELS)
 async def test_da_3_a_device_learns_the_limits_of_its_session(board: Board, level: int) -> None:
     async with board.session(level):
