@@ -22,12 +22,14 @@ from typing import Any
 
 import typer
 
-from firstboot import credentials, events, hookspecs, model, strategies
+from firstboot import credentials, events, hookspecs, model, scopes, strategies
 from firstboot.app import Transport
 from firstboot.cli.main import app
 from firstboot.config import Address, PluginsConfig
 from firstboot.hookspecs import ANSWERING, DECIDING, OBSERVING, ON_REQUEST, PROJECT
 from firstboot.plugin_manager import PluginManager
+from firstboot_plugins.admin.operation import ANY_SCOPE, PARAMETER, Access, Operation
+from firstboot_plugins.admin.registry import operations
 
 DOCS = Path(__file__).resolve().parent
 TOP = DOCS.parent
@@ -104,12 +106,17 @@ def strangers() -> tuple[str, ...]:
     )
 
 
-def built_in_sections() -> Mapping[str, type]:
-    """Return the sections of the core and of the built-in plugins, whatever else is installed."""
+def built_in_plugins() -> PluginManager:
+    """Return a plugin manager with the built-in plugins, whatever else is installed."""
     plugins = PluginManager(PluginsConfig(disable=strangers()))
     plugins.load()
     plugins.raise_errors()
-    return plugins.config_sections()
+    return plugins
+
+
+def built_in_sections() -> Mapping[str, type]:
+    """Return the sections of the core and of the built-in plugins."""
+    return built_in_plugins().config_sections()
 
 
 def toml(value: object) -> str:
@@ -203,12 +210,23 @@ def _protocols(*kinds: type) -> str:
 # -- command line ----------------------------------------------------------------------------------
 
 
+def whole_command() -> Any:
+    """Return the command ``firstboot`` with Firstboot's own commands and those of the built-in plugins."""
+    command: Any = typer.main.get_command(app)
+    of_plugins = typer.Typer(add_completion=False)
+    for name, (_, offered) in built_in_plugins().collect_mapping("firstboot_cli_commands").items():
+        of_plugins.add_typer(offered, name=name)
+    command.commands |= typer.main.get_group(of_plugins).commands
+    return command
+
+
 def commands(command: Any = None, path: str = "firstboot") -> Iterator[tuple[str, Any]]:
-    """Walk over Firstboot's own commands: the words to type, and the command."""
-    command = command or typer.main.get_command(app)
-    for name, inner in getattr(command, "commands", {}).items():
-        yield from commands(inner, f"{path} {name}")
-    if not hasattr(command, "commands"):
+    """Walk over the commands: the words to type, and the command."""
+    command = command or whole_command()
+    inner = getattr(command, "commands", {})
+    for name, each in inner.items():
+        yield from commands(each, f"{path} {name}")
+    if not inner:
         yield path, command
 
 
@@ -233,6 +251,54 @@ def _option(option: Any) -> tuple[str, str, str]:
     shown = "required" if option.required else "" if default in (None, False, "") else f"`{default}`"
     help_ = re.sub(r"\[env: (\w+)\]", r"Or the variable `\1`.", cell(option.help or ""))
     return ", ".join(f"`{name}`" for name in option.opts), shown, help_
+
+
+# -- REST ------------------------------------------------------------------------------------------
+
+_PEOPLE = {
+    model.Authority.SYS_ADMIN: "system",
+    model.Authority.TENANT_ADMIN: "tenant",
+    model.Authority.CUSTOMER_USER: "customer",
+}
+
+
+def rest_calls() -> str:
+    """Return a table of calls for each tag, Firstboot's own calls last."""
+    by_tag: dict[str, list[Operation]] = {}
+    for each in sorted(operations(), key=lambda each: (each.tag, each.dialect.name == PROJECT)):
+        by_tag.setdefault(each.tag, []).append(each)
+    parts: list[str] = []
+    for tag, calls in by_tag.items():
+        rows = [(f"`{rest_call(each)}`", *_who(each.access), cell(_about(each))) for each in calls]
+        parts.append(f"### {tag}\n\n{table(('call', 'people', 'API token', 'what it does'), rows)}\n")
+    return "\n".join(parts)
+
+
+def rest_call(call: Operation) -> str:
+    """Return method and path as the documentation writes them."""
+    path = PARAMETER.sub(r"{\1}", call.path)
+    return f"{call.method} {path}"
+
+
+def _about(call: Operation) -> str:
+    return f"{call.summary}. {call.description}".strip()
+
+
+def _who(access: Access | None) -> tuple[str, str]:
+    """Return which people may use a call, and what an API token needs."""
+    if access is None:
+        return "no login", "no login"
+    people = ", ".join(word for authority, word in _PEOPLE.items() if authority in access.authorities)
+    return people, "any" if access.scope == ANY_SCOPE else f"`{access.scope}`" if access.scope else "no"
+
+
+def scopes_of_tokens() -> str:
+    filtered = {
+        f"{scopes.PUBLISH}<filter>": "publish over MQTT what the topic filter covers",
+        f"{scopes.SUBSCRIBE}<filter>": "subscribe over MQTT to what the topic filter covers",
+    }
+    rows = [(f"`{name}`", text) for name, text in {**scopes.SCOPES, **filtered}.items()]
+    return table(("scope", "allows to"), rows) + "\n"
 
 
 # -- requirements ----------------------------------------------------------------------------------
@@ -283,6 +349,8 @@ REGIONS: Mapping[str, Callable[[], str]] = {
         strategies.ProvisioningStrategy, strategies.DeviceFinder, credentials.CredentialGenerator, Transport
     ),
     "command-line": command_line,
+    "rest-calls": rest_calls,
+    "scopes": scopes_of_tokens,
 }
 
 

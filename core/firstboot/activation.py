@@ -6,6 +6,7 @@ from base64 import urlsafe_b64encode
 from dataclasses import replace
 from datetime import timedelta
 
+from firstboot.clock import milliseconds
 from firstboot.errors import InvalidValue
 from firstboot.keyring import Keyring
 from firstboot.model import User
@@ -25,7 +26,7 @@ def with_new_activation(keyring: Keyring, user: User, now_ms: int) -> User:
         user,
         activation_digest=activation_digest(keyring, Secret(text)),
         activation_sealed=keyring.seal(text, _place(user)),
-        activation_until_ms=now_ms + int(LIFE.total_seconds() * 1000),
+        activation_until_ms=now_ms + milliseconds(LIFE),
     )
 
 

@@ -39,7 +39,8 @@ from firstboot.logins import Logins
 from firstboot.observing import Observers
 from firstboot.offered import Offered
 from firstboot.plugin_manager import PluginManager
-from firstboot.profiles import ProfileDirectory, ProfileService
+from firstboot.profile_directory import ProfileDirectory
+from firstboot.profiles import ProfileService
 from firstboot.provisioning import Provisioning
 from firstboot.reports import Reports
 from firstboot.rpc import RpcExchange

@@ -13,6 +13,8 @@ from firstboot.errors import InvalidValue
 
 MAX_KEY_LENGTH = 255
 MAX_VALUE_BYTES = 65_536
+_MAX_NUMBER_BYTES = 24
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -24,6 +26,11 @@ def check_values(values: Mapping[str, Any]) -> None:
     for key, value in values.items():
         check_key(key)
         check_value(value, key)
+
+
+def sizes(values: Mapping[str, Any]) -> dict[str, int]:
+    """Return how many bytes each key takes with its value; of a number or truth value, the most that it may."""
+    return {key: len(_bytes(key)) + _size_of(value) for key, value in values.items()}
 
 
 def check_key(key: str) -> None:
@@ -56,9 +63,19 @@ def check_value(value: Any, key: str = "value") -> None:
         case None:
             raise InvalidValue(f"The value of {key!r} is null.")
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        text = _encode(value).encode()
     except (TypeError, ValueError, RecursionError):
         raise InvalidValue(f"The value of {key!r} is nothing that JSON can say.") from None
     if len(text) > MAX_VALUE_BYTES:
         raise InvalidValue(f"The value of {key!r} has more than {MAX_VALUE_BYTES} bytes.")
     json_profile.decode(text)
+
+
+def _size_of(value: Any) -> int:
+    if isinstance(value, int | float):
+        return _MAX_NUMBER_BYTES
+    return len(_bytes(value if isinstance(value, str) else _encode(value)))
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")

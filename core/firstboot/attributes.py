@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from firstboot.attribute_values import check_key, check_values
+from firstboot.attribute_values import check_key, check_values, sizes
 from firstboot.batching import Batcher
 from firstboot.clock import Clock
 from firstboot.errors import NotFound
@@ -15,8 +15,6 @@ from firstboot.model import DeviceRef, Origin, Scope, StoredAttribute
 from firstboot.observing import Observers
 from firstboot.storage import AuditEntry, DeleteAttributes, Outcome, SaveAttributes, Storage, Write, WriteResult
 
-MAX_KEYS = 1000
-"""Attributes of one device in one scope."""
 DEVICE = "device"
 """The actor of what devices report of themselves; that is not audited."""
 _HOOK = "firstboot_attributes_changed"
@@ -24,7 +22,10 @@ _MAX_DETAIL = 256
 
 
 class AttributeService:
-    """Sets and deletes attributes. Changes of shared ones reach the device through the log of changes."""
+    """Sets and deletes attributes. Changes of shared ones reach the device through the log of changes.
+
+    In each scope a device has at most 1,000 attributes, and 1 MiB of keys and values (`firstboot.key_limit`).
+    """
 
     def __init__(
         self, storage: Storage, commits: Batcher[Write, WriteResult], observers: Observers, clock: Clock
@@ -33,7 +34,7 @@ class AttributeService:
         self._commits = commits
         self._observers = observers
         self._clock = clock
-        self._limit: KeyLimit[tuple[int, Scope]] = KeyLimit(MAX_KEYS, self._stored_keys)
+        self._limit: KeyLimit[tuple[int, Scope]] = KeyLimit(self._stored_sizes)
 
     async def read(
         self, device_id: int, scope: Scope | None = None, keys: Collection[str] | None = None
@@ -60,7 +61,7 @@ class AttributeService:
             return
         check_values(values)
         owner = (device.id, scope)
-        await self._limit.admit(owner, values.keys())
+        await self._limit.admit(owner, sizes(values))
         at_ms = self._clock.now_ms()
         audit = self._audit("attributes-saved", device, scope, values, actor, origin, at_ms)
         await self._do(
@@ -100,9 +101,9 @@ class AttributeService:
             self._limit.forget((device.id, write.scope))
             raise NotFound(f"There is no device named {device.name!r}.")
 
-    async def _stored_keys(self, owner: tuple[int, Scope]) -> list[str]:
-        device_id, scope = owner
-        return [attribute.key for attribute in await self._storage.device_attributes(device_id, scope)]
+    async def _stored_sizes(self, owner: tuple[int, Scope]) -> dict[str, int]:
+        stored = await self._storage.device_attributes(*owner)
+        return sizes({attribute.key: attribute.value for attribute in stored})
 
     def _tell(
         self,

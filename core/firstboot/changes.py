@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from firstboot.downlink import Downlinks
 from firstboot.errors import Unavailable
 from firstboot.model import Scope
-from firstboot.profiles import ProfileDirectory
+from firstboot.profile_directory import ProfileDirectory
 from firstboot.sessions import Owner, SessionEnd, Sessions
 from firstboot.storage import (
     ChangeKind,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from firstboot.randomness import random_bytes
@@ -22,6 +23,11 @@ class Clock:
     """Milliseconds since 1970, UTC."""
     monotonic: Callable[[], float] = time.monotonic
     """Seconds since some moment; never jumps."""
+
+
+def milliseconds(duration: timedelta) -> int:
+    """Return a duration in the unit of what is stored."""
+    return duration // timedelta(milliseconds=1)
 
 
 def new_public_id(now_ms: int) -> UUID:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+from firstboot.attribute_values import check_value
 from firstboot.batching import Batcher
 from firstboot.clock import Clock, new_public_id
 from firstboot.errors import AlreadyExists, InvalidValue, NotFound, VersionConflict
@@ -46,6 +47,22 @@ class CustomerService:
             raise _gone(public_id)
         return customer
 
+    async def by_title(self, tenant_id: int, title: str) -> Customer:
+        """Return a customer by its title, which is unique in the tenant.
+
+        Raises: `NotFound`.
+        """
+        title = title.strip()
+        query = PageQuery(text=title, sort="name")
+        while True:  # it is among those that contain the title, mostly on the first page
+            page = await self.page(tenant_id, query)
+            for customer in page.rows:
+                if customer.title == title:
+                    return customer
+            query = replace(query, page=query.page + 1)
+            if query.page * query.page_size >= page.total:
+                raise NotFound(f"There is no customer {title!r}.")
+
     async def by_id(self, tenant_id: int, ids: Collection[int]) -> Mapping[int, Customer]:
         """Return those of the ids that exist in the tenant, by id."""
         wanted = set(ids)
@@ -63,13 +80,15 @@ class CustomerService:
         Raises: `InvalidValue`, `AlreadyExists`.
         """
         now_ms = self._clock.now_ms()
-        customer = Customer(
-            id=0,
-            public_id=new_public_id(now_ms),
-            tenant_id=tenant_id,
-            title=_checked_title(title),
-            details=details or {},
-            created_at_ms=now_ms,
+        customer = _checked(
+            Customer(
+                id=0,
+                public_id=new_public_id(now_ms),
+                tenant_id=tenant_id,
+                title=title,
+                details=details or {},
+                created_at_ms=now_ms,
+            )
         )
         audit = self._audit("customer-created", customer, actor)
         result = await self._commits.submit(CreateCustomer(customer=customer, audit=audit))
@@ -81,7 +100,7 @@ class CustomerService:
 
         Raises: `InvalidValue`, `AlreadyExists`, `NotFound`, `VersionConflict`.
         """
-        customer = replace(customer, title=_checked_title(customer.title))
+        customer = _checked(customer)
         audit = self._audit("customer-updated", customer, actor)
         write = UpdateCustomer(customer=customer, expected_version=expected_version, audit=audit)
         result = await self._commits.submit(write)
@@ -106,6 +125,15 @@ class CustomerService:
             actor=actor,
             detail=f"{customer.title} ({customer.public_id})",
         )
+
+
+def _checked(customer: Customer) -> Customer:
+    """Return a customer with its title as it is stored.
+
+    Raises: `InvalidValue`.
+    """
+    check_value(dict(customer.details), "details")
+    return replace(customer, title=_checked_title(customer.title))
 
 
 def _checked_title(title: str) -> str:

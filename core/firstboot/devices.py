@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from firstboot.attribute_values import check_value
+from firstboot.attribute_values import check_value, check_values
 from firstboot.batching import Batcher
 from firstboot.clock import Clock, new_public_id
 from firstboot.errors import AlreadyExists, InvalidValue, LimitReached, NotFound, VersionConflict
 from firstboot.events import CredentialsChanged
-from firstboot.keyring import Keyring, credentials_place
-from firstboot.logins import credentials_digest
+from firstboot.keyring import Keyring
 from firstboot.model import Attribute, Credentials, Customer, Device, DeviceProfile
 from firstboot.names import clean_name
 from firstboot.observing import Observers
+from firstboot.sealed_credentials import seal_credentials, unseal_credentials
 from firstboot.storage import (
     AuditEntry,
     CreateDevice,
@@ -27,7 +27,6 @@ from firstboot.storage import (
     Page,
     ReopenDevice,
     ReplaceCredentials,
-    SealedCredentials,
     Storage,
     UpdateDevice,
     When,
@@ -36,20 +35,6 @@ from firstboot.storage import (
 )
 
 _HOOK = "firstboot_credentials_changed"
-
-
-def seal_credentials(keyring: Keyring, credentials: Credentials, device_public_id: bytes) -> SealedCredentials:
-    """Return credentials as they are stored with this device."""
-    return SealedCredentials(
-        credentials.type,
-        credentials_digest(keyring, credentials.id),
-        keyring.seal(credentials.to_json(), credentials_place(device_public_id)),
-    )
-
-
-def unseal_credentials(keyring: Keyring, sealed: bytes, device_public_id: bytes) -> Credentials:
-    """Read what `seal_credentials` made."""
-    return Credentials.from_json(keyring.unseal(sealed, credentials_place(device_public_id)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +115,8 @@ class DeviceService:
         `NotFound` when the profile or the customer is gone.
         """
         now_ms = self._clock.now_ms()
+        for attribute in draft.attributes:
+            check_values({attribute.key: attribute.value})
         info = dict(draft.additional_info or {})
         if draft.gateway:
             info["gateway"] = True
@@ -309,7 +296,7 @@ def _raise_unless_done(result: WriteResult, device: Device, profile: DeviceProfi
         case Outcome.CUSTOMER_GONE:
             raise NotFound("There is no such customer.")
         case Outcome.STALE:
-            raise VersionConflict(f"Device {device.name!r} was changed by somebody else meanwhile.")
+            raise VersionConflict("Somebody else has changed the device since it was read.")
         case Outcome.DEVICE_GONE:
             raise NotFound(f"There is no device named {device.name!r}.")
         case other:

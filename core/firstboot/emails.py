@@ -19,7 +19,8 @@ def clean_email(text: str) -> str:
     """
     if not text.strip():
         raise InvalidValue("User email should be specified!")
-    email = clean_name(text, "e-mail address").lower()
+    # Again after the change of case, which can make it longer and take it apart: one address has one form.
+    email = clean_name(clean_name(text, "e-mail address").lower(), "e-mail address")
     if not _ADDRESS.fullmatch(email):
         raise InvalidValue(f"Invalid email address format '{email}'!")
     return email

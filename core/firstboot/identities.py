@@ -27,6 +27,8 @@ class Identity:
     session: UserSession | None
     scopes: frozenset[str] | None
     """None: a person, who may do everything that the authority allows."""
+    until_ms: int | None = None
+    """When the API token expires; None: it does not, or it is a person."""
 
     def may(self, scope: str) -> bool:
         """Say whether the scopes allow this; what the authority allows is another question."""
@@ -60,4 +62,5 @@ def identity_of_token(token: ApiToken) -> Identity:
         user=None,
         session=None,
         scopes=frozenset(token.scopes),
+        until_ms=token.expires_at_ms,
     )

@@ -150,8 +150,8 @@ def _described(event: object) -> tuple[int | None, int, dict[str, Any]]:
     """Return whose event it is, when it happened, and what is told of it."""
     match event:
         case DeviceProvisioned():
-            more = {"profile": event.profile, "credentialsType": event.credentials_type, "how": event.how}
-            return _of_device(event.device, event.at_ms, {**more, **_from(event.origin)})
+            told = {"profile": event.profile, "credentialsType": event.credentials_type, "how": event.how}
+            return _of_device(event.device, event.at_ms, {**told, **_from(event.origin)})
         case ProvisioningRefusal():
             refusal = {
                 "code": event.code, "reason": event.reason, "device": event.device_name, "profile": event.profile,
@@ -167,8 +167,8 @@ def _described(event: object) -> tuple[int | None, int, dict[str, Any]]:
             points = [{"ts": point.at_ms, "values": dict(point.values)} for point in event.points]
             return _of_device(event.device, event.at_ms, {"points": points})
         case AttributesChanged():
-            more_ = {"scope": event.scope.name.lower(), "values": dict(event.values), "deleted": [*event.deleted]}
-            return _of_device(event.device, event.at_ms, {**more_, "actor": event.actor})
+            changed = {"values": dict(event.values), "deleted": [*event.deleted], "actor": event.actor}
+            return _of_device(event.device, event.at_ms, {"scope": event.scope.name.lower(), **changed})
     raise TypeError(f"nothing is known of {type(event).__name__}")
 
 

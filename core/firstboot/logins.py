@@ -9,18 +9,14 @@ from dataclasses import dataclass
 
 from firstboot.batching import Batcher
 from firstboot.clock import Clock
-from firstboot.keyring import Keyring, credentials_place
+from firstboot.keyring import Keyring
 from firstboot.model import Credentials, DeviceProfile, Origin, ReprovisionPolicy
-from firstboot.profiles import ProfileDirectory
+from firstboot.profile_directory import ProfileDirectory
+from firstboot.sealed_credentials import credentials_digest, unseal_credentials
 from firstboot.storage import FoundCredentials, RecordLogin, Storage, Write, WriteResult
 from firstboot.throttle import FailureThrottle, source_of
 
 logger = logging.getLogger(__name__)
-
-
-def credentials_digest(keyring: Keyring, credentials_id: str) -> bytes:
-    """Return the digest by which credentials are looked up; unique over all types."""
-    return keyring.digest("credentials-id", credentials_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +65,8 @@ class Logins:
             if not found.device_enabled:
                 self._report_disabled(found)
                 continue
-            text = self._keyring.unseal(found.sealed, credentials_place(found.device_public_id.bytes))
-            matches[digests[found.digest]] = Match(Credentials.from_json(text), found)
+            credentials = unseal_credentials(self._keyring, found.sealed, found.device_public_id.bytes)
+            matches[digests[found.digest]] = Match(credentials, found)
         return matches
 
     def _report_disabled(self, found: FoundCredentials) -> None:

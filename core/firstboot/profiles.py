@@ -1,25 +1,30 @@
-"""Device profiles: kept in memory for proving, changed by operators."""
+"""Device profiles as operators see them: made, changed, given other secrets, deleted."""
 
 from __future__ import annotations
 
 import asyncio
-import hmac
 import ipaddress
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-import re2
-
+from firstboot.attribute_values import check_value
 from firstboot.batching import Batcher
-from firstboot.clock import Clock, new_public_id
-from firstboot.errors import AlreadyExists, InvalidValue, NotFound, ProfileNotProven, VersionConflict
+from firstboot.clock import Clock, milliseconds, new_public_id
+from firstboot.errors import (
+    AlreadyExists,
+    InvalidValue,
+    LimitReached,
+    NotFound,
+    VersionConflict,
+)
 from firstboot.keyring import Keyring, profile_secret_place
 from firstboot.model import DeviceProfile, Network
 from firstboot.names import clean_name
+from firstboot.profile_directory import secret_digest
 from firstboot.secret import LOWER_ALPHANUMERIC, Secret, random_text
 from firstboot.storage import (
     AuditEntry,
@@ -39,16 +44,11 @@ MIN_CHOSEN_SECRET_LENGTH = 16
 MAX_KEY_LENGTH = 255
 MAX_BOUND = 2**31 - 1
 """The highest bound of a profile's limits; databases keep it."""
+MAX_PROFILES = 1000
+"""Device profiles of a tenant; an import makes one for each type that it names."""
 
 DEFAULT_PROFILE = "default"
 """Name of the profile that devices get when none is named."""
-
-_NO_DIGEST = b"\0" * 16
-
-
-def secret_digest(keyring: Keyring, secret: Secret) -> bytes:
-    """Return the digest by which a provision secret is compared."""
-    return keyring.digest("provision-secret", secret.reveal())
 
 
 @lru_cache(maxsize=1024)
@@ -57,6 +57,8 @@ def compile_name_pattern(pattern: str) -> Any:
 
     Raises: `InvalidValue`.
     """
+    import re2  # two megabytes, which a server needs whose profiles have patterns
+
     options = re2.Options()
     options.log_errors = False
     try:
@@ -66,50 +68,18 @@ def compile_name_pattern(pattern: str) -> Any:
         raise InvalidValue(f"The name pattern is not a regular expression that RE2 knows: {reason}.") from None
 
 
-class ProfileDirectory:
-    """All profiles in memory. Proving a key and secret takes the same steps whether or not the key exists."""
-
-    def __init__(self, storage: Storage, keyring: Keyring, clock: Clock) -> None:
-        self._storage = storage
-        self._keyring = keyring
-        self._clock = clock
-        self._by_key: Mapping[str, DeviceProfile] = {}
-        self._by_id: Mapping[int, DeviceProfile] = {}
-
-    async def reload(self) -> None:
-        """Read all profiles again."""
-        profiles = await self._storage.all_profiles()
-        self._by_id = {profile.id: profile for profile in profiles}
-        self._by_key = {profile.provision_key: profile for profile in profiles if profile.provision_key}
-
-    def all(self) -> list[DeviceProfile]:
-        return list(self._by_id.values())
-
-    def get(self, profile_id: int) -> DeviceProfile | None:
-        return self._by_id.get(profile_id)
-
-    def find(self, key: str) -> DeviceProfile | None:
-        return self._by_key.get(key)
-
-    def prove(self, key: str, secret: Secret) -> DeviceProfile:
-        """Return the profile that this key and secret prove.
-
-        Raises: `ProfileNotProven`; its code tells an unknown key from a wrong secret, for operators only.
-        """
-        profile = self._by_key.get(key)
-        presented = secret_digest(self._keyring, secret)
-        current = previous = _NO_DIGEST
-        if profile is not None:
-            current = profile.secret_digest or _NO_DIGEST
-            if profile.previous_secret_digest and (profile.previous_secret_until_ms or 0) >= self._clock.now_ms():
-                previous = profile.previous_secret_digest
-        is_current = hmac.compare_digest(presented, current)
-        is_previous = hmac.compare_digest(presented, previous)
-        if profile is None:
-            raise ProfileNotProven("No device profile has this provision key.", code="unknown-key")
-        if not (is_current or is_previous):
-            raise ProfileNotProven(f"The provision secret is not that of profile {profile.name!r}.")
-        return profile
+def plain_profile(tenant_id: int, name: str) -> DeviceProfile:
+    """Return the draft of a profile that provisions nobody; id and moment are given to it when it is saved."""
+    return DeviceProfile(
+        id=0,
+        public_id=UUID(int=0),
+        tenant_id=tenant_id,
+        name=name,
+        strategy="disabled",
+        provision_key=None,
+        secret_digest=None,
+        secret_sealed=None,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,15 +144,9 @@ class ProfileService:
                 if profile.name == DEFAULT_PROFILE:
                     return await self.set_default(profile, actor="server")
             now_ms = self._clock.now_ms()
-            made = DeviceProfile(
-                id=0,
+            made = replace(
+                plain_profile(tenant_id, DEFAULT_PROFILE),
                 public_id=new_public_id(now_ms),
-                tenant_id=tenant_id,
-                name=DEFAULT_PROFILE,
-                strategy="disabled",
-                provision_key=None,
-                secret_digest=None,
-                secret_sealed=None,
                 is_default=True,
                 created_at_ms=now_ms,
             )
@@ -198,22 +162,29 @@ class ProfileService:
 
         Raises: `NotFound`.
         """
-        changed = []
-        for other in await self.all(profile.tenant_id):
-            if other.is_default and other.id != profile.id:
-                changed.append(replace(other, is_default=False))
-        profile = await self.by_public_id(profile.tenant_id, profile.public_id)
-        changed.append(replace(profile, is_default=True))
-        # Submitted together, so that they are in one transaction.
-        written = [
-            self._commits.submit(
-                UpdateProfile(profile=each, audit=self._audit("profile-default-changed", each, actor))
-            )
-            for each in changed
-        ]
-        results = await asyncio.gather(*written)
-        _raise_unless_done(results[-1], profile)
-        return replace(changed[-1], version=results[-1].version)
+        while True:
+            changed = []
+            for other in await self.all(profile.tenant_id):
+                if other.is_default and other.id != profile.id:
+                    changed.append(replace(other, is_default=False))
+            profile = await self.by_public_id(profile.tenant_id, profile.public_id)
+            changed.append(replace(profile, is_default=True))
+            # Submitted together, so that they are in one transaction; and none in place of a newer one.
+            written = [
+                self._commits.submit(
+                    UpdateProfile(
+                        profile=each,
+                        expected_version=each.version,
+                        audit=self._audit("profile-default-changed", each, actor),
+                    )
+                )
+                for each in changed
+            ]
+            results = await asyncio.gather(*written)
+            if any(result.outcome in (Outcome.STALE, Outcome.DEFAULT_TAKEN) for result in results):
+                continue  # somebody has changed one of them since it was read
+            _raise_unless_done(results[-1], profile)
+            return replace(changed[-1], version=results[-1].version)
 
     async def create(
         self, draft: DeviceProfile, *, key: str | None, secret: Secret | None, actor: str
@@ -223,7 +194,7 @@ class ProfileService:
         Raises: `InvalidValue`, `AlreadyExists`.
         """
         if key is None:
-            key = random_text(PROVISION_KEY_LENGTH, LOWER_ALPHANUMERIC)
+            key = random_key()
         if secret is None:
             secret = random_secret()
         profile = await self.save_new(replace(draft, provision_key=key), secret=secret, actor=actor)
@@ -245,6 +216,8 @@ class ProfileService:
         )
         profile = self.with_secret(profile, secret)
         self._check(profile)
+        if len(await self.all(profile.tenant_id)) >= MAX_PROFILES:
+            raise LimitReached(f"A tenant has at most {MAX_PROFILES} device profiles.")
         result = await self._commits.submit(
             CreateProfile(profile=profile, audit=self._audit("profile-created", profile, actor))
         )
@@ -272,20 +245,48 @@ class ProfileService:
         _raise_unless_done(result, profile)
         return replace(profile, version=result.version)
 
+    async def set_enabled(self, profile: DeviceProfile, enabled: bool, *, actor: str) -> DeviceProfile:
+        """Let the devices of a profile provision themselves, or not.
+
+        Raises: `NotFound`, `VersionConflict`.
+        """
+        return await self.update(
+            replace(profile, enabled=enabled),
+            expected_version=profile.version,
+            actor=actor,
+            event="profile-enabled" if enabled else "profile-disabled",
+        )
+
     async def rotate_secret(
         self, profile: DeviceProfile, *, grace: timedelta, secret: Secret | None, actor: str
     ) -> NewProfile:
-        """Give a profile another secret; the old one stays valid for ``grace``."""
-        until_ms = self._clock.now_ms() + int(grace.total_seconds() * 1000)
-        kept = replace(
-            profile,
-            previous_secret_digest=profile.secret_digest if grace else None,
-            previous_secret_until_ms=until_ms if grace else None,
-        )
+        """Give a profile another secret, and a key if it has none; the old secret stays valid for ``grace``.
+
+        What somebody else has changed since the profile was read stays.
+
+        Raises: `InvalidValue`, `NotFound`.
+        """
+        until_ms = self._clock.now_ms() + milliseconds(grace)
         if secret is None:
             secret = random_secret()
-        rotated = self.with_secret(kept, secret)
-        return NewProfile(await self.update(rotated, actor=actor, event="profile-secret-rotated"), secret)
+        while True:
+            kept = replace(
+                profile,
+                provision_key=profile.provision_key or random_key(),
+                previous_secret_digest=profile.secret_digest if grace else None,
+                previous_secret_until_ms=until_ms if grace else None,
+            )
+            try:
+                rotated = await self.update(
+                    self.with_secret(kept, secret),
+                    expected_version=profile.version,
+                    actor=actor,
+                    event="profile-secret-rotated",
+                )
+            except VersionConflict:
+                profile = await self.by_public_id(profile.tenant_id, profile.public_id)
+            else:
+                return NewProfile(rotated, secret)
 
     async def delete(self, profile: DeviceProfile, *, actor: str) -> None:
         """Delete a profile without devices.
@@ -327,6 +328,9 @@ class ProfileService:
             raise InvalidValue(f"No plugin offers the provisioning strategy {profile.strategy!r}.")
         if profile.provision_key is not None:
             _check_key(profile.provision_key)
+        # Every server keeps all profiles in memory.
+        check_value(dict(profile.details), "details")
+        check_value(profile.description, "description")
         limits = profile.limits
         if limits.name_pattern is not None:
             compile_name_pattern(limits.name_pattern)
@@ -351,6 +355,11 @@ def parse_networks(texts: Iterable[str]) -> tuple[Network, ...]:
         raise InvalidValue(f"Not a network: {error}. Write one such as 192.0.2.0/24.") from None
 
 
+def random_key() -> str:
+    """Draw a provision key."""
+    return random_text(PROVISION_KEY_LENGTH, LOWER_ALPHANUMERIC)
+
+
 def random_secret() -> Secret:
     """Draw a provision secret."""
     return Secret(random_text(PROVISION_SECRET_LENGTH, LOWER_ALPHANUMERIC))
@@ -371,7 +380,7 @@ def _raise_unless_done(result: WriteResult, profile: DeviceProfile) -> None:
     if result.outcome is Outcome.DEFAULT_TAKEN:
         raise AlreadyExists("Another default device profile is present in scope of current tenant!")
     if result.outcome is Outcome.STALE:
-        raise VersionConflict(f"Device profile {profile.name!r} was changed by somebody else meanwhile.")
+        raise VersionConflict("Somebody else has changed the device profile since it was read.")
     if result.outcome is Outcome.IN_USE:
         raise InvalidValue("The device profile referenced by the devices cannot be deleted!")
     if result.outcome is not Outcome.DONE:

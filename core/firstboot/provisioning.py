@@ -12,7 +12,6 @@ from firstboot.clock import Clock, new_public_id
 from firstboot.config import ProvisioningConfig
 from firstboot.credentials import CredentialGenerator
 from firstboot.deciding import Deciders
-from firstboot.devices import seal_credentials
 from firstboot.errors import InvalidValue, ProvisioningRefused, Refused, Unavailable
 from firstboot.keyring import Keyring
 from firstboot.limits import Limits
@@ -33,9 +32,10 @@ from firstboot.model import (
 )
 from firstboot.names import clean_name
 from firstboot.offered import Offered
-from firstboot.profiles import ProfileDirectory
+from firstboot.profile_directory import ProfileDirectory
 from firstboot.reports import Reports
 from firstboot.reprovisioning import Reprovisioning
+from firstboot.sealed_credentials import seal_credentials
 from firstboot.secret import random_text
 from firstboot.storage import (
     ConfirmDelivery,

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 
-from firstboot.clock import Clock
-from firstboot.devices import seal_credentials, unseal_credentials
+from firstboot.clock import Clock, milliseconds
 from firstboot.errors import ProvisioningRefused
 from firstboot.keyring import Keyring
 from firstboot.model import Credentials, Device, DeviceProfile
+from firstboot.sealed_credentials import seal_credentials, unseal_credentials
 from firstboot.storage import (
     AppendAudit,
     AuditEntry,
@@ -120,7 +119,7 @@ class Reprovisioning:
             when=when,
             replaces=rows[0].digest,
             credentials=seal_credentials(self._keyring, renewed, device.public_id.bytes),
-            keep_old_until_ms=now_ms + _ms(profile.rotation_grace) if profile.rotation_grace else None,
+            keep_old_until_ms=now_ms + milliseconds(profile.rotation_grace) if profile.rotation_grace else None,
             at_ms=now_ms,
             provisioned=True,
             request_digest=digest,
@@ -171,17 +170,13 @@ class Reprovisioning:
             and hmac.compare_digest(device.request_digest, digest)
         )
         unused = device.first_login_at_ms is None and device.delivered_at_ms is None
-        ends_at_ms = (device.provisioned_at_ms or 0) + _ms(profile.retry_window)
+        ends_at_ms = (device.provisioned_at_ms or 0) + milliseconds(profile.retry_window)
         if not (same_request and unused and self._clock.now_ms() <= ends_at_ms):
             raise _not_the_same(device)
 
 
 def _same(one: Credentials, other: Credentials) -> bool:
     return hmac.compare_digest(one.to_json().encode(), other.to_json().encode())
-
-
-def _ms(duration: timedelta) -> int:
-    return int(duration.total_seconds() * 1000)
 
 
 def _not_the_same(device: Device) -> ProvisioningRefused:

@@ -15,7 +15,7 @@ SCOPES: dict[str, str] = {
     "profiles:write": "create, change and delete device profiles",
     "customers:read": "see customers and their users",
     "customers:write": "create, change and delete customers",
-    "users:write": "create, change and delete users of customers",
+    "users:write": "create, change and delete users of customers; with its link, also to log in as one",
     "attributes:read": "read attributes of devices",
     "attributes:write": "set and delete attributes of devices",
     "telemetry:read": "read what devices reported",
@@ -65,7 +65,7 @@ def check_within(scopes: Iterable[str], own: Collection[str] | None) -> None:
     """
     beyond = sorted(set(scopes).difference(own)) if own is not None else []
     if beyond:
-        raise NotAllowed(f"A token cannot give what it does not have: {', '.join(beyond)}.")
+        raise NotAllowed(f"A token cannot give or take what it does not have: {', '.join(beyond)}.")
 
 
 def filters(scopes: Iterable[str], prefix: str) -> tuple[str, ...]:

@@ -21,6 +21,8 @@ class TenantService:
         self._storage = storage
         self._commits = commits
         self._clock = clock
+        self._known: dict[int, Tenant] = {}
+        """Neither changed nor deleted ever, so each is read once."""
 
     async def all(self) -> Sequence[Tenant]:
         """Return every tenant of the installation; there are few."""
@@ -31,10 +33,11 @@ class TenantService:
 
         Raises: `NotFound`.
         """
-        for tenant in await self._storage.all_tenants():
-            if tenant.id == tenant_id:
-                return tenant
-        raise NotFound("There is no such tenant.")
+        if tenant_id not in self._known:
+            self._known = {tenant.id: tenant for tenant in await self._storage.all_tenants()}
+        if tenant_id not in self._known:
+            raise NotFound("There is no such tenant.")
+        return self._known[tenant_id]
 
     async def by_public_id(self, public_id: UUID) -> Tenant:
         """Return a tenant by its public id.

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 from firstboot.access_tokens import AccessTokens, Claims, TokenExpired, TokenKind, TokenPair
 from firstboot.batching import Batcher
-from firstboot.clock import Clock
+from firstboot.clock import Clock, milliseconds
 from firstboot.config import LoginConfig
 from firstboot.errors import NotAuthenticated
 from firstboot.keyring import Keyring
@@ -38,7 +38,7 @@ class UserSessions:
         reports: LoginReports,
         clock: Clock,
     ) -> None:
-        self._life_ms = int(config.refresh_token_life.total_seconds() * 1000)
+        self._life_ms = milliseconds(config.refresh_token_life)
         self._storage = storage
         self._commits = commits
         self._keyring = keyring

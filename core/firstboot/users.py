@@ -14,6 +14,7 @@ from firstboot.activation import (
     with_new_activation,
     without_activation,
 )
+from firstboot.attribute_values import check_value
 from firstboot.batching import Batcher
 from firstboot.clock import Clock, new_public_id
 from firstboot.emails import clean_email
@@ -262,6 +263,7 @@ def _check(user: User) -> None:
         raise InvalidValue("A SYS_ADMIN belongs to no tenant, and everybody else to one.")
     if (user.customer_id is None) != (user.authority is not Authority.CUSTOMER_USER):
         raise InvalidValue("A CUSTOMER_USER belongs to a customer, and nobody else does.")
+    check_value(dict(user.details), "details")
     for name in (user.first_name, user.last_name):
         if name and (len(name) > _MAX_NAME_LENGTH or not name.isprintable()):
             raise InvalidValue(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from tests.unit.memory_services import MemoryServices
 
-from firstboot.attributes import MAX_KEYS
 from firstboot.errors import InvalidValue, NotFound, Unavailable
+from firstboot.key_limit import MAX_BYTES, MAX_KEYS
 from firstboot.model import PROVISION_STATE, Origin, Scope, StoredAttribute
 from firstboot.storage import AttributeChange, ChangeKind
 
@@ -112,6 +112,24 @@ async def test_mq_17_a_device_has_a_bounded_number_of_attributes_in_a_scope(serv
     await services.attributes.save(device, Scope.CLIENT, many, actor="device")
     await services.attributes.delete(device, Scope.CLIENT, ["key-0"], actor="test")
     await services.attributes.save(device, Scope.CLIENT, {"one more": 1}, actor="device")
+
+
+async def test_mq_17_a_device_has_a_bounded_number_of_bytes_in_a_scope(services: MemoryServices) -> None:
+    device = (await services.device()).ref
+    large = "ä" * 30_000
+    fitting = MAX_BYTES // (len(large.encode()) + 1)
+
+    async def save(count: int, scope: Scope = Scope.CLIENT) -> None:
+        for number in range(count):
+            await services.attributes.save(device, scope, {chr(ord("a") + number): large}, actor="device")
+
+    with pytest.raises(InvalidValue, match=str(MAX_BYTES)):
+        await save(fitting + 1)
+    assert len(await services.attributes.read(device.id, Scope.CLIENT)) == fitting
+    await save(fitting)  # what is there already takes no more room
+    await save(fitting, Scope.SHARED)
+    await services.attributes.delete(device, Scope.CLIENT, ["a"], actor="test")
+    await services.attributes.save(device, Scope.CLIENT, {"z": [large]}, actor="device")
 
 
 async def test_a_device_that_is_gone_has_no_attributes(services: MemoryServices) -> None:

@@ -1,21 +1,40 @@
 """The benchmarks count right, and run. How fast anything is, is not a matter of tests."""
 
+import asyncio
+import json
 import os
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from benchmarks import report, scripts
+from benchmarks import frames, report, scripts
 from benchmarks.arithmetic import latency_multiple, median_ratio, percentile
 from benchmarks.bench import Rate, Row
 from benchmarks.client import Load
+from benchmarks.databases import make_database
+from benchmarks.idle import idle_sessions
+from benchmarks.listener import Listener
 from benchmarks.rows import MEASUREMENTS
+from benchmarks.servers import Missing, find_program, firstboot, own_reference
 from benchmarks.targets import TARGETS, Target
 
 TOP = Path(__file__).parents[2]
 LOAD = Load(script="", port=1, seconds=1, prefix="ab12", key="key", secret="secret", devices=7)
+ANSWERS = (frames.CONNACK, frames.SUBACK, b"")
+
+
+def has_mosquitto() -> bool:
+    try:
+        find_program("mosquitto", "mosquitto")
+    except Missing:
+        return False
+    return True
+
+
+needs_mosquitto = pytest.mark.skipif(not has_mosquitto(), reason="mosquitto is not installed")
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -74,10 +93,10 @@ def test_less_is_better_for_memory(value: float, verdict: str) -> None:
 
 @pytest.mark.parametrize("size", [0, 127, 128, 16_383])
 def test_a_frame_is_whole_with_its_last_byte_and_not_before(size: int) -> None:
-    frame = scripts.frame(0x30, b"x" * size)
+    frame = frames.frame(0x30, b"x" * size)
 
-    assert scripts.SCRIPTS["mqtt-bare"].is_complete(frame)
-    assert not any(scripts.SCRIPTS["mqtt-bare"].is_complete(frame[:end]) for end in range(len(frame)))
+    assert frames.is_whole(frame)
+    assert not any(frames.is_whole(frame[:end]) for end in range(len(frame)))
 
 
 def test_a_response_is_whole_with_its_last_byte_and_not_before() -> None:
@@ -102,6 +121,61 @@ def test_a_reference_gets_requests_of_the_size_that_firstboot_gets() -> None:
 
     assert len(ours) == len(reference)
     assert all(abs(len(one) - len(other)) < 20 for one, other in zip(ours, reference, strict=True))
+
+
+def test_every_report_is_as_long_as_the_others_and_has_other_values_than_the_one_before() -> None:
+    reports = [json.loads(scripts.telemetry(number)) for number in range(200)]
+
+    assert len({len(scripts.telemetry(number)) for number in (0, 9, 699, 99_999, 9_999_999)}) == 1
+    assert all(one["temperature"] != other["temperature"] for one, other in pairwise(reports))
+    assert [report["count"] - scripts.FIRST_COUNT for report in reports] == list(range(200))
+
+
+def test_clients_that_subscribe_at_the_same_time_are_never_the_same_device() -> None:
+    requests = scripts.SCRIPTS["mqtt-subscribe"].requests(LOAD)
+
+    assert len({requests(number)[0] for number in range(LOAD.devices)}) == LOAD.devices
+
+
+# -- what a listener hears ---------------------------------------------------------------------------
+
+
+async def test_a_listener_counts_messages_that_arrive_in_pieces() -> None:
+    listener = Listener()
+
+    for byte in frames.CONNACK + frames.SUBACK + frames.publish(b"t", b"0") + frames.publish(b"t", b"\x30\x01"):
+        listener.data_received(bytes([byte]))
+
+    assert listener.subscribed.done()
+    assert await listener.has_heard(2)
+
+
+async def test_a_listener_that_hears_more_than_was_published_says_so() -> None:
+    listener = Listener()
+
+    listener.data_received(frames.publish(b"t", b"0") * 3)
+
+    assert not await listener.has_heard(2)
+
+
+async def test_a_listener_waits_for_what_is_still_on_its_way() -> None:
+    listener = Listener()
+    heard = asyncio.ensure_future(listener.has_heard(1))
+    await asyncio.sleep(0)
+    assert not heard.done()
+
+    listener.data_received(frames.publish(b"t", b"0"))
+
+    assert await heard
+
+
+async def test_a_listener_that_is_refused_fails() -> None:
+    listener = Listener()
+
+    listener.connection_lost(None)
+
+    with pytest.raises(RuntimeError, match="refused"):
+        await listener.subscribed
 
 
 # -- what is written down --------------------------------------------------------------------------
@@ -138,6 +212,18 @@ def test_the_table_shows_rates_ratio_and_verdict(tmp_path: Path) -> None:
     assert "full run" in table
 
 
+def test_a_row_without_a_target_is_not_judged(tmp_path: Path) -> None:
+    path = tmp_path / "results.json"
+    row = Row(id="publish-telemetry", value=0.3, ours=[rate(3000)], reference=[rate(10_000)])
+    report.add_results([row], report.describe_run(quick=False), path)
+
+    table = report.render(report.read_results(path))
+
+    line = next(line for line in table.splitlines() if line.startswith("| `publish-telemetry`"))
+    assert [cell.strip() for cell in line.strip("|").split("|")][-4:] == ["0.30", "none given", "none given", ""]
+    assert "reach none given, aim none given" in report.summary(row)
+
+
 def test_the_page_shows_what_is_in_the_result_file() -> None:
     page = report.PAGE.read_text()
 
@@ -162,8 +248,32 @@ def test_a_row_that_does_not_exist_is_refused() -> None:
     assert "no such row: mqtt-sqlight" in refused.stderr
 
 
-def test_a_tiny_run_provisions_counts_and_compares() -> None:
-    done = run("--quick", "--seconds", "0.2", "--pairs", "1", "http-keep-alive")
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param("http-keep-alive", id="provisions, and counts the devices"),
+        pytest.param("publish-telemetry", id="reports, and reads the values", marks=needs_mosquitto),
+        pytest.param("publish-broker", id="publishes, and counts what is heard", marks=needs_mosquitto),
+    ],
+)
+def test_a_tiny_run_checks_and_compares(row: str) -> None:
+    done = run("--quick", "--seconds", "0.2", "--pairs", "1", row)
 
     assert done.returncode == 0, done.stderr
-    assert re.match(r"http-keep-alive +\d+\.\d\d ", done.stdout)
+    assert re.match(rf"{row} +\d+\.\d\d ", done.stdout)
+
+
+async def test_stock_amqtt_accepts_a_client_and_its_subscription(tmp_path: Path) -> None:
+    with own_reference("stock_amqtt", tmp_path) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        for request, answer in zip(scripts.SCRIPTS["mqtt-subscribe"].requests(LOAD)(0), ANSWERS, strict=True):
+            writer.write(request)
+            assert await reader.read(100) == answer
+        writer.close()
+        await writer.wait_closed()
+
+
+def test_an_idle_device_may_have_a_subscription(tmp_path: Path) -> None:
+    database = make_database(tmp_path / "data", devices=3)
+    with firstboot(database.data_dir, "mqtt") as server, idle_sessions(server, 3, topic_filter=scripts.OWN_TOPIC):
+        pass

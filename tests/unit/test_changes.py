@@ -15,7 +15,7 @@ from firstboot.changes import MAX_AGE_S, ChangeFollower, are_changes
 from firstboot.downlink import Downlinks
 from firstboot.errors import Unavailable
 from firstboot.model import Scope
-from firstboot.profiles import ProfileDirectory
+from firstboot.profile_directory import ProfileDirectory
 from firstboot.sessions import Owner, SessionEnd, Sessions
 from firstboot.storage import (
     AppendAudit,

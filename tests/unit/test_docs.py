@@ -14,19 +14,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
-from docs.generate import REQUIREMENTS, built_in_sections, commands, stale
+from docs.generate import REQUIREMENTS, built_in_sections, commands, rest_call, stale, whole_command
 from docs.generate import tests_of as files_that_name
 from tests.doc_pages import DOCS, FRONT, GUIDE, PAGES, TOP, blocks, plugin_of_the_guide, rows, section_of, text_of
 
 import firstboot
 import firstboot_plugins
 from firstboot import hookspecs
-from firstboot.cli.main import app
 from firstboot.config import ConfigSource
 from firstboot.errors import REFUSAL_CODES, FirstbootError
 from firstboot.json_profile import decode_object
-from firstboot_plugins.dialects.thingsboard import http, mqtt
+from firstboot.live_events import KINDS
+from firstboot_plugins.admin.registry import operations
+from firstboot_plugins.dialects.applications import topics as application_topics
+from firstboot_plugins.dialects.thingsboard import device_topics, http, mqtt
 
 
 def test_what_is_generated_from_the_code_is_up_to_date() -> None:
@@ -154,12 +155,41 @@ def test_each_topic_and_path_that_is_served_is_described() -> None:
     page = text_of("reference/topics.md")
     served = {mqtt.REQUEST_TOPIC, mqtt.RESPONSE_TOPIC}
     routes: list[Any] = list(http.routes(_Anything()))
+    described = re.findall(r"`([A-Z]+ /api/[^\s`?]+)[^\s`]*`", page)
 
-    assert {f"{method} {route.path}" for route in routes for method in route.methods} == set(
-        re.findall(r"`([A-Z]+ /api/\S+)`", page)
-    )
+    methods = [(method, route.path) for route in routes for method in route.methods - {"HEAD"}]
+    assert {f"{method} {path.replace('{token}', '<token>')}" for method, path in methods} == set(described)
     assert served == set(re.findall(r"`(/provision/\w+)`", page))
     assert f"`{mqtt.PROVISION_USER}`" in page
+
+
+@pytest.mark.parametrize("telemetry", ["v1/devices/me/telemetry", "v2/t", "v2/t/j"])
+def test_each_topic_of_the_device_api_is_described(telemetry: str) -> None:
+    page = text_of("reference/topics.md")
+    known = device_topics.published(telemetry)
+
+    assert known is not None
+    for topic in known.spelling:
+        forms = [f"`{topic}{{id}}`", f"`{topic}+`"] if topic.endswith("/") else [f"`{topic}`"]
+        assert any(form in page for form in forms), topic
+
+
+def test_each_topic_of_applications_and_each_kind_of_event_is_described() -> None:
+    topics, rest = text_of("reference/topics.md"), text_of("reference/rest.md")
+    shapes = re.findall(r"^``(\$[^`]+)``", inspect.getdoc(application_topics) or "", re.MULTILINE)
+
+    assert len(shapes) == 3
+    assert [shape for shape in shapes if f"| `{shape}` |" not in topics] == []
+    for kind in KINDS.values():
+        assert f"| `{kind}` |" in rest
+        assert f"`{kind}`" in topics or f'"kind":"{kind}"' in topics or f"/{kind}/" in topics
+
+
+def test_each_call_over_rest_is_described_once() -> None:
+    calls = text_of("reference/rest.md").partition("## All calls")[2]
+
+    described = re.findall(r"^\| `([A-Z]+ /\S+)` \|", calls, re.MULTILINE)
+    assert sorted(described) == sorted(rest_call(each) for each in operations())
 
 
 class _Anything:
@@ -200,12 +230,12 @@ def command_lines() -> Iterator[tuple[Path, str]]:
 
 
 def test_each_command_line_in_the_docs_is_one_that_firstboot_takes() -> None:
-    lines = list(command_lines())
+    lines, tree = list(command_lines()), whole_command()
     assert len(lines) > 40
 
     for page, line in lines:
         words = shlex.split(re.split(r" [|>&#]", line)[0])
-        command: Any = typer.main.get_command(app)
+        command = tree
         while hasattr(command, "commands") and words:
             assert words[0] in command.commands, f"{page}: {line}"
             command = command.commands[words.pop(0)]
@@ -221,7 +251,8 @@ def test_each_command_line_in_the_docs_is_one_that_firstboot_takes() -> None:
 
 def test_each_request_and_answer_in_the_docs_is_json() -> None:
     for page in PAGES:
-        text = re.sub(r"'\"\$(KEY|SECRET)\"'|'\$(KEY|SECRET)'", "x", page.read_text("utf-8"))
+        # What the shell puts in between, as '$KEY' or '$(cat file)'.
+        text = re.sub(r"'\"?\$(\w+|\([^)]*\)|\{[^}]*\})\"?'", "x", page.read_text("utf-8"))
         for found in re.findall(r"-[dm] '(\{.*?\})'", text):
             assert decode_object(found.encode()), found
         for found in re.findall(r"^(\{\".*\})$", text, re.MULTILINE):
@@ -233,7 +264,8 @@ def test_each_request_and_answer_in_the_docs_is_json() -> None:
 
 def test_each_requirement_names_tests_that_exist_and_name_it() -> None:
     table = [cells for cells in rows(REQUIREMENTS.read_text("utf-8")) if re.fullmatch(r"[A-Z]{2}-\d+", cells[0])]
-    assert {cells[0][:2] for cells in table} == {"PV", "MQ", "HT", "SE", "OP", "PL"}
+    families = {"PV", "MQ", "HT", "DA", "AU", "RA", "DP", "LG", "TN", "CN", "SE", "OP", "PL"}
+    assert {cells[0][:2] for cells in table} == families
 
     for requirement, _, where in table:
         named = re.findall(r"\]\(\.\./\.\./(\S+?)\)", where)

@@ -8,7 +8,7 @@ import pytest
 from tests.unit.memory_services import MemoryServices
 
 from firstboot.logins import Logins
-from firstboot.profiles import ProfileDirectory
+from firstboot.profile_directory import ProfileDirectory
 from firstboot.throttle import FailureThrottle
 
 

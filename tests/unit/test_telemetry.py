@@ -6,8 +6,9 @@ import pytest
 from tests.unit.memory_services import MemoryServices
 
 from firstboot.errors import InvalidValue, NotFound
+from firstboot.key_limit import MAX_BYTES, MAX_KEYS
 from firstboot.model import LatestValue, Origin, TelemetryPoint
-from firstboot.telemetry import MAX_AT_MS, MAX_KEYS
+from firstboot.telemetry import MAX_AT_MS
 
 ORIGIN = Origin(transport="mqtt", dialect="thingsboard", address="192.0.2.1")
 
@@ -64,6 +65,17 @@ async def test_mq_17_a_device_has_a_bounded_number_of_keys(services: MemoryServi
     with pytest.raises(InvalidValue):
         await services.telemetry.save(device, [TelemetryPoint(2, {"key-0": 1, "one more": 1})], ORIGIN)
     await services.telemetry.save(device, [TelemetryPoint(2, {"key-0": 1})], ORIGIN)
+
+
+async def test_mq_17_a_device_has_a_bounded_number_of_bytes(services: MemoryServices) -> None:
+    device = (await services.device()).ref
+    large = {"text": "x" * 60_000}
+    points = [TelemetryPoint(1, {f"key-{number}": large}) for number in range(MAX_BYTES // 60_000)]
+    await services.telemetry.save(device, points, ORIGIN)
+
+    with pytest.raises(InvalidValue, match=str(MAX_BYTES)):
+        await services.telemetry.save(device, [TelemetryPoint(2, {"one more": large})], ORIGIN)
+    await services.telemetry.save(device, [TelemetryPoint(2, {"one more": 1, "key-0": large})], ORIGIN)
 
 
 async def test_a_device_that_is_gone_reports_nothing(services: MemoryServices) -> None:

@@ -69,9 +69,12 @@ def _with_plain_keys(value: object) -> object:
     return value
 
 
-def print_table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print columns as wide as they need to be; nothing but text, so that it can be cut and grepped."""
-    texts = [[_cell(value) for value in row] for row in rows]
+def print_table(header: Sequence[str], rows: Iterable[Sequence[object]], *, widest: int | None = None) -> None:
+    """Print columns as wide as they need to be; nothing but text, so that it can be cut and grepped.
+
+    ``widest``: characters of a cell; what is longer ends with ``…``, for columns that may hold anything.
+    """
+    texts = [[_cut(_cell(value), widest) for value in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(header, *texts, strict=True)]
     for line in (header, *texts):
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
@@ -135,6 +138,10 @@ def in_words(value: timedelta) -> str:
 
 def fail(message: str) -> FirstbootError:
     return FirstbootError(message)
+
+
+def _cut(text: str, widest: int | None) -> str:
+    return text if widest is None or len(text) <= widest else f"{text[: widest - 1]}…"
 
 
 def _cell(value: object) -> str:

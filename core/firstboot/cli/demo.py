@@ -38,6 +38,8 @@ The device profile "demo" lets devices create themselves. It was made for you, w
 
 _ADMINISTRATOR = """\
 Administrators log in over REST: {email}, with the password in {file}
+
+  curl -s http://{http}/api/auth/login -d '{{"username":"{email}","password":"'"$(cat {file})"'"}}'
 """
 
 _HTTP = """\
@@ -95,7 +97,7 @@ async def _show(server: Server) -> None:
         return json.dumps(fields, separators=(",", ":"))
 
     first_password = data_dir / FILE_NAME
-    administrator = [_ADMINISTRATOR] if first_password.exists() else []
+    administrator = [_ADMINISTRATOR] if http and first_password.exists() else []
     parts = [_HEAD, *administrator, *([_HTTP] if http else []), *([_MQTT] if mqtt else []), _TAIL]
     typer.echo(
         "\n".join(parts).format(

@@ -23,14 +23,16 @@ from firstboot.cli.common import (
     with_core,
 )
 from firstboot.errors import FirstbootError
-from firstboot.model import Credentials, Customer, Device, WantedCredentials
+from firstboot.model import Credentials, Device, WantedCredentials
 
 if TYPE_CHECKING:
     from firstboot.core import Core
 
-app = typer.Typer(help="Devices: create beforehand, look at, switch off, re-open, delete.", no_args_is_help=True)
+app = typer.Typer(help="Devices: create, look at, switch off, re-open, delete.", no_args_is_help=True)
 
 X509 = "X509_CERTIFICATE"
+_WIDEST = 100
+"""Characters that a table shows of an attribute; JSON has them all."""
 
 Name = Annotated[str, typer.Argument(help="Name of the device.")]
 
@@ -188,7 +190,7 @@ def assign(
 
     async def work(core: Core) -> None:
         device = await core.devices.get((await core.tenant(tenant)).id, name)
-        found = await _customer(core, device.tenant_id, customer) if customer is not None else None
+        found = await core.customers.by_title(device.tenant_id, customer) if customer is not None else None
         await core.devices.assign(device, found, actor=actor())
         typer.echo(f"device {device.name} belongs to {found.title if found else 'no customer'}")
 
@@ -199,7 +201,10 @@ def assign(
 def attributes(
     name: Name, tenant: TenantOption = TENANT, config: ConfigOption = None, as_json: JsonOption = False
 ) -> None:
-    """List the attributes of a device, with their values."""
+    """List the attributes of a device, with their values.
+
+    The table cuts long values; JSON has the whole.
+    """
 
     async def work(core: Core) -> None:
         import json
@@ -216,7 +221,7 @@ def attributes(
             return
         columns = ("scope", "key", "value", "updated")
         shown = [[row["scope"], row["key"], json.dumps(row["value"]), row["updated"]] for row in rows]
-        print_table(columns, shown)
+        print_table(columns, shown, widest=_WIDEST)
         if not rows:
             say_none("attribute", core)
 
@@ -261,17 +266,6 @@ def _switch(name: str, tenant: str, config: Path | None, *, enabled: bool) -> No
         typer.echo(f"device {device.name} {'enabled' if enabled else 'disabled'}")
 
     with_core(config, work)
-
-
-async def _customer(core: Core, tenant_id: int, title: str) -> Customer:
-    """Return the customer of this title, which is unique in the tenant."""
-    from firstboot.storage import PageQuery
-
-    found = await core.storage.page_customers(tenant_id, PageQuery(text=title, page_size=10_000))
-    for customer in found.rows:
-        if customer.title == title:
-            return customer
-    raise fail(f"There is no customer with the title {title!r}.")
 
 
 def _wanted(

@@ -164,7 +164,7 @@ def update(
         )  # fmt: skip
         if changed == profile:
             raise fail("Nothing to change: name an option, such as --max-devices 100.")
-        await core.profiles.update(changed, actor=actor())
+        await core.profiles.update(changed, expected_version=profile.version, actor=actor())
         _print_one(_fields(changed, await core.storage.count_devices(profile.id)), as_json)
 
     with_core(config, work)
@@ -268,8 +268,7 @@ def delete(name: Name, tenant: TenantOption = TENANT, config: ConfigOption = Non
 def _switch(name: str, tenant: str, config: Any, *, enabled: bool) -> None:
     async def work(core: Core) -> None:
         profile = await _find(core, tenant, name)
-        event = "profile-enabled" if enabled else "profile-disabled"
-        await core.profiles.update(replace(profile, enabled=enabled), actor=actor(), event=event)
+        await core.profiles.set_enabled(profile, enabled, actor=actor())
         typer.echo(f"profile {profile.name} {'enabled' if enabled else 'disabled'}")
 
     with_core(config, work)

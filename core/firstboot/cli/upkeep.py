@@ -42,7 +42,7 @@ def rotate(config: ConfigOption = None) -> None:
         from firstboot.storage import AppendAudit, AuditEntry
 
         # First, because what cannot be recorded is not done (threat SE-7).
-        entry = AuditEntry(at_ms=core.clock.now_ms(), event="server-key-rotation", actor=actor())
+        entry = AuditEntry(at_ms=core.clock.now_ms(), event="server-key-rotated", actor=actor())
         await core.commits.submit(AppendAudit(entry))
         file = await rotate_server_key(core.storage, core.foundation.config.server)
         typer.echo(f"{file} has a new key")

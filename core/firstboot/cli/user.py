@@ -15,7 +15,6 @@ from firstboot.cli.common import (
     TenantOption,
     actor,
     duration,
-    fail,
     in_words,
     moment,
     print_fields,
@@ -59,7 +58,7 @@ def create(
         tenant_id = None if authority is Authority.SYS_ADMIN else (await core.tenant(tenant)).id
         customer_id = None
         if customer is not None and tenant_id is not None:
-            customer_id = await _customer_id(core, tenant_id, customer)
+            customer_id = (await core.customers.by_title(tenant_id, customer)).id
         user = await core.users.create(
             tenant_id,
             email=email,
@@ -147,7 +146,10 @@ def enable(email: Email, config: ConfigOption = None) -> None:
 
 @app.command()
 def unlock(email: Email, config: ConfigOption = None) -> None:
-    """Let a user log in at once, who was locked out after too many wrong passwords."""
+    """Let a user log in at once who was locked out.
+
+    Wrong passwords that were tried count no more.
+    """
     _do(email, config, lambda core, user: core.users.unlock(user, actor=actor()), "unlocked")
 
 
@@ -173,11 +175,12 @@ def rotate_signing_key(
     """Sign the tokens of people with another key."""
 
     async def work(core: Core) -> None:
+        from firstboot.clock import milliseconds
         from firstboot.signing_keys import SigningKeys
         from firstboot.storage import AppendAudit, AuditEntry
 
         keys = SigningKeys(core.storage, core.keyring, core.clock)
-        await keys.rotate(overlap_ms=int(overlap.total_seconds() * 1000))
+        await keys.rotate(overlap_ms=milliseconds(overlap))
         entry = AuditEntry(
             at_ms=core.clock.now_ms(),
             event="signing-key-rotated",
@@ -197,16 +200,6 @@ def _do(email: str, config: Any, change: Callable[[Core, User], Awaitable[object
         typer.echo(f"user {user.email} {done}")
 
     with_core(config, work)
-
-
-async def _customer_id(core: Core, tenant_id: int, title: str) -> int:
-    from firstboot.storage import PageQuery
-
-    page = await core.customers.page(tenant_id, PageQuery(text=title, sort="name"))
-    for customer in page.rows:
-        if customer.title == title:
-            return customer.id
-    raise fail(f"There is no customer {title!r}.")
 
 
 def _fields(user: User) -> dict[str, object]:

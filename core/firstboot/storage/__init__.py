@@ -6,6 +6,7 @@ conformance suite `firstboot.testing.StorageConformance` says the same as tests.
 """
 
 from firstboot.storage.audit import (
+    ASKED_FROM,
     AuditChain,
     AuditEntry,
     AuditQuery,
@@ -41,6 +42,7 @@ from firstboot.storage.outcomes import (
     WriteResult,
 )
 from firstboot.storage.people_writes import (
+    MAX_USER_SESSIONS,
     CreateApiToken,
     CreateCustomer,
     CreateTenant,
@@ -76,6 +78,8 @@ from firstboot.storage.writes import (
 )
 
 __all__ = [
+    "ASKED_FROM",
+    "MAX_USER_SESSIONS",
     "AppendAudit",
     "AttributeChange",
     "AuditChain",

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TypeAlias
 from uuid import UUID
 
+from firstboot.model import Origin
+
 AuditChain: TypeAlias = Callable[[bytes, bytes], bytes]
 """Gives a row's link from the link before it (``b""`` for the first) and the row's canonical bytes."""
+
+_NOWHERE = Origin(transport="", dialect="", address="")
+ASKED_FROM: ContextVar[Origin] = ContextVar("ASKED_FROM", default=_NOWHERE)
+"""Where the request comes from that is being worked on; what it changes is audited with that.
+
+Set by the door that took the request, so that no service has to hand it on. Commands leave it as it is.
+"""
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=True).encode
 
@@ -29,9 +39,9 @@ class AuditEntry:
     device_id: UUID | None = None
     actor: str = "device"
     """Who: ``device``, or for operators their name at the door they used, such as ``cli:root``."""
-    address: str = ""
-    transport: str = ""
-    dialect: str = ""
+    address: str = field(default_factory=lambda: ASKED_FROM.get().address)
+    transport: str = field(default_factory=lambda: ASKED_FROM.get().transport)
+    dialect: str = field(default_factory=lambda: ASKED_FROM.get().dialect)
     detail: str = ""
 
     def canonical(self) -> bytes:

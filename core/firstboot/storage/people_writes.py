@@ -8,6 +8,9 @@ from uuid import UUID
 from firstboot.model import ApiToken, Customer, Tenant, User, UserSession
 from firstboot.storage.audit import AuditEntry
 
+MAX_USER_SESSIONS = 100
+"""Logins of one user at the same time."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateTenant:
@@ -88,6 +91,8 @@ class DeleteUser:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenUserSession:
     """Record a login of a user; everybody's sessions that expired before it are removed.
+
+    So are the user's oldest beyond `MAX_USER_SESSIONS`: who logs in and never out fills no database.
 
     Outcomes: DONE, GONE (the user).
     """

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from firstboot.model import User
 from firstboot.storage import (
+    MAX_USER_SESSIONS,
     ChangeKind,
     CreateApiToken,
     CreateCustomer,
@@ -142,6 +143,10 @@ class PeopleWrites:
                 for each in list(tables.sessions.values()):
                     if each.expires_at_ms <= opened.created_at_ms:
                         del tables.sessions[each.public_id]
+                same = [each for each in tables.sessions.values() if each.user_id == opened.user_id]
+                same.sort(key=lambda each: each.created_at_ms, reverse=True)
+                for each in same[MAX_USER_SESSIONS - 1 :]:
+                    del tables.sessions[each.public_id]
                 tables.sessions[opened.public_id] = opened
             case RenewUserSession():
                 tables.sessions[write.session_id] = replace(

@@ -9,6 +9,7 @@ import pytest
 
 from firstboot.model import Authority, User, UserSession
 from firstboot.storage import (
+    MAX_USER_SESSIONS,
     ChangeKind,
     CreateUser,
     DeleteUser,
@@ -188,6 +189,16 @@ class UserTests(StorageSuite):
 
         assert await world.storage.user_session(session.public_id) == (session, user)
         assert (await world.audit())[-1].entry.event == "user-logged-in"
+
+    async def test_of_too_many_logins_of_a_user_the_oldest_end(self, world: World) -> None:
+        user, other = await world.make_user(), await world.make_user("bob@example.org")
+        theirs = await world.make_session(other, created_at_ms=NOW_MS - 1)
+        mine = [await world.make_session(user, created_at_ms=NOW_MS + n) for n in range(MAX_USER_SESSIONS + 2)]
+
+        found = [await world.storage.user_session(each.public_id) for each in mine]
+
+        assert [each is not None for each in found] == [False] * 2 + [True] * MAX_USER_SESSIONS
+        assert await world.storage.user_session(theirs.public_id) is not None
 
     @pytest.mark.parametrize("end_sessions", [False, True])
     async def test_logins_end_with_a_change_of_the_user_only_if_wanted(

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from starlette.responses import Response
 
 from firstboot_plugins.admin.answering import error_answer
-from firstboot_plugins.admin.failures import BAD_ARGUMENTS, Dialect, Failure
+from firstboot_plugins.admin.failures import Dialect, Failure
 from firstboot_plugins.admin.own.problems import FIRSTBOOT
 from firstboot_plugins.admin.thingsboard.errors import THINGSBOARD
+from firstboot_plugins.dialects.thingsboard.error_codes import BAD_ARGUMENTS
 from firstboot_plugins.transports.http.answers import ErrorShape, error_response
 
 if TYPE_CHECKING:

@@ -22,16 +22,18 @@ from firstboot.errors import (
     Unavailable,
     VersionConflict,
 )
-
-GENERAL = 2
-AUTHENTICATION = 10
-TOKEN_EXPIRED = 11
-PERMISSION_DENIED = 20
-BAD_ARGUMENTS = 31
-ITEM_NOT_FOUND = 32
-TOO_MANY_REQUESTS = 33
-VERSION_CONFLICT = 35
-ENTITY_LIMIT = 41
+from firstboot_plugins.dialects.thingsboard.error_codes import (
+    AUTHENTICATION,
+    BAD_ARGUMENTS,
+    ENTITY_LIMIT,
+    GENERAL,
+    ITEM_NOT_FOUND,
+    PERMISSION_DENIED,
+    TOKEN_EXPIRED,
+    TOO_MANY_REQUESTS,
+    TRY_LATER,
+    VERSION_CONFLICT,
+)
 
 _ERROR_CODES = {
     401: AUTHENTICATION,
@@ -131,8 +133,7 @@ def failure_of(error: FirstbootError, dialect: Dialect) -> Failure:
         case TooManyRequests():
             return Failure(429, message, code=error.code, headers=headers)
         case Unavailable():  # the reason is about the database, or the load: nothing for whoever asks
-            told = "The server cannot decide now; try again later!"
-            return Failure(503, told, code=error.code, headers=headers)
+            return Failure(503, TRY_LATER, code=error.code, headers=headers)
         case LimitReached():
             return Failure(403, message, code=error.code, error_code=ENTITY_LIMIT)
         case _:  # `InvalidValue` above all

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from firstboot.app import Services
 
 
+ACTIVATE = "/api/noauth/activate"
+
+
 def public_url(services: Services) -> str:
     """Return the URL with which links begin, without a slash at its end."""
     configured = services.config.section(HttpConfig).public_url
@@ -23,4 +26,4 @@ def public_url(services: Services) -> str:
 
 def activation_link(services: Services, token: Secret) -> str:
     """Return the link with which a user chooses a first password (contract 5.4)."""
-    return f"{public_url(services)}/api/noauth/activate?activateToken={token.reveal()}"
+    return f"{public_url(services)}{ACTIVATE}?activateToken={token.reveal()}"

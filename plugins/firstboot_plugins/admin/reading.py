@@ -56,7 +56,7 @@ async def _read(operation: Operation, request: Request, config: HttpConfig) -> A
 def _check_content_type(operation: Operation, request: Request) -> None:
     media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if media_type != "application/json" and not operation.dialect.any_content_type:
-        raise Failure(415, "The request body must be application/json.")
+        raise Failure(415, "Send the body with Content-Type: application/json.")
 
 
 def _decoded(payload: bytes, max_string_bytes: int) -> Any:

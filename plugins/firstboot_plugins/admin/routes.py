@@ -14,6 +14,7 @@ from starlette.types import Scope
 
 from firstboot.errors import FirstbootError
 from firstboot.model import Origin
+from firstboot.storage import ASKED_FROM
 from firstboot_plugins.admin.answering import answer, error_answer
 from firstboot_plugins.admin.asking import check_access, identify
 from firstboot_plugins.admin.failures import failure_of
@@ -66,6 +67,8 @@ class _Runner:
     async def answer(self, request: Request) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
         operation = self._by_method[method]
+        address = request.client.host if request.client else ""
+        ASKED_FROM.set(Origin(transport="http", dialect=operation.dialect.name, address=address))
         try:
             return answer(operation, await operation.run(await self._call(operation, request)))
         except FirstbootError as error:
@@ -75,18 +78,18 @@ class _Runner:
     async def _call(self, operation: Operation, request: Request) -> Call:
         """Judge a request. Nothing of it is looked at before it is known who asks, and that he may."""
         services = self._services
-        address = request.client.host if request.client else ""
+        origin = ASKED_FROM.get()
         judged_at = time.monotonic()
         asker = None
         if operation.access is not None:
-            asker = await identify(request, services.authentication, address)
+            asker = await identify(request, services.authentication, origin.address)
             check_access(operation.access, asker)
         path = checked_path(operation.parameters, request.path_params)
         query = checked_query(operation.query, request.query_params) if operation.query else None
         return Call(
             services=services,
             request=request,
-            origin=Origin(transport="http", dialect=operation.dialect.name, address=address),
+            origin=origin,
             asker=asker,
             judged_at=judged_at,
             path=path,

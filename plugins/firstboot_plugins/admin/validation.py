@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, get_origin
 from uuid import UUID
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.datastructures import QueryParams
 
 from firstboot.errors import InvalidValue
@@ -43,14 +43,17 @@ def checked_body(kind: Any, value: object) -> Any:
     raise _bad("The request body is not as it should be", faults)
 
 
-def checked_query(kind: Any, sent: QueryParams) -> Any:
+def checked_query(kind: type[BaseModel], sent: QueryParams) -> Any:
     """Return the query as the model.
 
-    Raises: `Failure` with the names of parameters; also for one that is given twice.
+    Raises: `Failure` with the names of parameters; also for one that is given twice and is no list.
     """
-    values: dict[str, str] = {}
+    lists = _lists(kind)
+    values: dict[str, str | list[str]] = {name: sent.getlist(name) for name in lists if name in sent}
     for name, value in sent.multi_items():
         _refuse_nul(name, value)
+        if name in lists:
+            continue
         if name in values:
             raise _bad("The query is not as it should be", [Fault(_shown(name), "It is given twice")])
         values[name] = value
@@ -59,6 +62,13 @@ def checked_query(kind: Any, sent: QueryParams) -> Any:
     except ValidationError as error:
         faults = _faults(error, lambda location: ".".join(map(_shown, location)))
     raise _bad("The query is not as it should be", faults)
+
+
+@cache
+def _lists(kind: type[BaseModel]) -> frozenset[str]:
+    """Return the parameters that may be given several times."""
+    fields = kind.model_fields.items()
+    return frozenset(field.alias or name for name, field in fields if get_origin(field.annotation) is list)
 
 
 def checked_path(kinds: Mapping[str, type], sent: Mapping[str, str]) -> Mapping[str, Any]:

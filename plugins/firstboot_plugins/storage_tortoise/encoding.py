@@ -138,7 +138,7 @@ def read_audit_entry(text: str) -> AuditEntry:
     try:
         return _audit_entry(*json.loads(text))
     except (TypeError, ValueError, AttributeError):
-        return AuditEntry(at_ms=0, event="unreadable", detail=text)
+        return AuditEntry(at_ms=0, event="unreadable", address="", transport="", dialect="", detail=text)
 
 
 def _audit_entry(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from firstboot.model import User
 from firstboot.storage import (
+    MAX_USER_SESSIONS,
     ChangeKind,
     CreateUser,
     DeleteUser,
@@ -20,6 +21,10 @@ from firstboot_plugins.storage_tortoise.statements import Algorithm, Run, insert
 
 _INSERT = inserting("app_user", USER_COLUMNS[1:])
 _UPDATE = updating("app_user", USER_CHANGEABLE)
+_END_OLDEST = (
+    "DELETE FROM user_session WHERE public_id IN (SELECT public_id FROM user_session WHERE user_id = ?"
+    " ORDER BY created_at_ms DESC, public_id LIMIT 1000 OFFSET ?)"
+)
 _END_SESSION = "DELETE FROM user_session WHERE public_id = ? RETURNING user_id"
 
 _DONE = WriteResult(Outcome.DONE)
@@ -84,6 +89,7 @@ def open_session(write: OpenUserSession, changes: Changes) -> Algorithm[WriteRes
     if not rows:
         return _GONE
     yield Run("DELETE FROM user_session WHERE expires_at_ms <= ?", (session.created_at_ms,))
+    yield Run(_END_OLDEST, (session.user_id, MAX_USER_SESSIONS - 1))
     yield Run(
         "INSERT INTO user_session (public_id, user_id, refresh_digest, created_at_ms, expires_at_ms)"
         " VALUES (?, ?, ?, ?, ?)",

@@ -127,6 +127,7 @@ ROWS: Mapping[str, Row] = {
     "get-api-firstboot-openapi.json": Row(),
     "get-api-firstboot-me": Row(),
     "post-api-firstboot-me-password": Row(body=_passwords("currentPassword", "newPassword"), foreign=BAD, own=BAD),
+    "get-api-firstboot-profiles": Row(),
     "get-api-firstboot-profiles-by-profileId": Row(),
     "patch-api-firstboot-profiles-by-profileId": Row(body=lambda house: {"enabled": False}),
     "post-api-firstboot-profiles-by-profileId-rotate-secret": Row(),
@@ -156,6 +157,7 @@ ROWS: Mapping[str, Row] = {
     "get-api-user-by-userId-token": Row(),
     "get-api-user-by-userId-activationLink": Row(),
     "get-api-user-by-userId-activationLinkInfo": Row(),
+    "get-api-noauth-activate": Row(),
     "post-api-noauth-activate": Row(
         body=lambda house: {"activateToken": "nothing", "password": "a-password"}, public=BAD
     ),

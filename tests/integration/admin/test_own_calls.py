@@ -97,6 +97,29 @@ async def test_policy_and_limits_of_a_profile_are_changed_one_by_one(
     assert (changed["name"], changed["deviceCount"]) == (house.profile.name, 1)
 
 
+async def test_the_profiles_of_the_tenant_are_listed(house: House, admin: httpx2.AsyncClient) -> None:
+    items = (await admin.get(f"{OURS}/profiles")).json()["items"]
+
+    (own,) = [each for each in items if each["id"] == str(house.profile.public_id)]
+    assert (own["name"], own["strategy"]) == (house.profile.name, house.profile.strategy)
+
+
+async def test_a_profile_without_a_key_gets_one_with_its_new_secret(admin: httpx2.AsyncClient) -> None:
+    """A secret without a key would open nothing."""
+    keyless = {
+        "name": "keyless", "type": "DEFAULT", "transportType": "DEFAULT",
+        "profileData": {"configuration": {"type": "DEFAULT"}, "transportConfiguration": {"type": "DEFAULT"}},
+    }  # fmt: skip
+    profile_id = (await admin.post("/api/deviceProfile", json=keyless)).json()["id"]["id"]
+
+    first = (await admin.post(f"{OURS}/profiles/{profile_id}/rotate-secret")).json()
+    second = (await admin.post(f"{OURS}/profiles/{profile_id}/rotate-secret")).json()
+
+    assert first["provisionKey"]
+    assert second["provisionKey"] == first["provisionKey"]
+    assert second["provisionSecret"] != first["provisionSecret"]
+
+
 async def test_a_change_of_another_version_is_refused_with_409(house: House, admin: httpx2.AsyncClient) -> None:
     path = f"{OURS}/profiles/{house.profile.public_id}"
     version = (await admin.get(path)).json()["version"]

@@ -92,6 +92,21 @@ def test_the_attributes_of_a_device_are_listed(cli: CommandLine) -> None:
     assert '"line\\nbreak"' in name
 
 
+def test_the_table_of_attributes_cuts_what_is_long_and_json_does_not(cli: CommandLine) -> None:
+    long = "x" * 5000
+
+    async def set_attributes(core: Core) -> None:
+        device = await core.devices.get(1, "meter")
+        write = SaveAttributes(device_id=device.id, scope=Scope.SHARED, values={"firmware": long}, at_ms=0)
+        await core.commits.submit(write)
+
+    meanwhile(cli, set_attributes)
+
+    _, row = cli("device", "attributes", "meter").out.splitlines()
+    assert row.split() == ["shared", "firmware", f'"{"x" * 98}…', "1970-01-01T00:00:00Z"]
+    assert cli("device", "attributes", "meter", "--json").json[0]["value"] == long
+
+
 def test_a_profile_becomes_the_default_one(cli: CommandLine) -> None:
     cli("profile", "create", "other")
     cli("profile", "set-default", "demo")

@@ -133,7 +133,7 @@ def test_audit_list_says_who_did_what(cli: CommandLine) -> None:
 
     assert [row["event"] for row in reversed(rows)] == [
         "profile-created", "profile-updated", "profile-secret-rotated", "profile-disabled", "profile-enabled",
-        "device-created", "device-reopened", "device-deleted", "profile-deleted", "server-key-rotation",
+        "device-created", "device-reopened", "device-deleted", "profile-deleted", "server-key-rotated",
     ]  # fmt: skip
     assert {row["actor"].partition(":")[0] for row in rows} == {"cli"}
     assert [row["id"] for row in cli("audit", "list", "--limit", "2", "--json").json] == [10, 9]

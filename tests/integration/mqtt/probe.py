@@ -44,6 +44,7 @@ def quiet_log(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
         for phase in ("setup", "call", "teardown")
         for record in caplog.get_records(phase)  # type: ignore[arg-type]
         if record.levelno > logging.WARNING or record.exc_info
+        if record.name != "firstboot.watchdog"  # a busy machine is no fault of the server
     ]
     assert not loud, [record.getMessage() for record in loud]
 

@@ -11,9 +11,9 @@ import pytest_asyncio
 from tests.harness import MqttPeer, Profile, TestServer, login
 from tests.integration.mqtt.probe import LEVELS, basic_device, connected, rest, token_device
 
-from firstboot.devices import DeviceDraft, seal_credentials
-from firstboot.logins import credentials_digest
+from firstboot.devices import DeviceDraft
 from firstboot.model import Credentials
+from firstboot.sealed_credentials import credentials_digest, seal_credentials
 from firstboot.sessions import SessionEnd, device_owner
 from firstboot.storage import AuditEntry, Outcome, ReplaceCredentials, When
 from firstboot_plugins.transports.mqtt.packets import (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from uuid import uuid4
 
@@ -22,6 +23,18 @@ async def test_a_customer_is_made_found_and_listed(people: People) -> None:
     assert ([customer.id for customer in page.rows], page.total) == ([made.id], 1)
     assert dict(await people.customers.by_id(people.tenant.id, [made.id, 999])) == {made.id: found}
     assert await people.customers.by_id(people.tenant.id, []) == {}
+
+
+async def test_a_customer_is_found_by_title_among_many_that_contain_it(people: People) -> None:
+    await asyncio.gather(*(people.customer(f"Acme {number:03}") for number in range(PageQuery().page_size + 1)))
+    acme = await people.customer("acme")
+
+    assert (await people.customers.by_title(people.tenant.id, " acme ")).id == acme.id
+    for title in ("Acme", "acm", "Acme 999"):
+        with pytest.raises(NotFound, match=repr(title)):
+            await people.customers.by_title(people.tenant.id, title)
+    with pytest.raises(NotFound):
+        await people.customers.by_title(people.tenant.id + 1, "acme")
 
 
 @pytest.mark.parametrize(

@@ -73,3 +73,4 @@ async def test_a_login_and_its_end_are_told(tmp_path: Path) -> None:
         assert isinstance(connected, DeviceConnected)
         assert isinstance(disconnected, DeviceDisconnected)
         assert connected.device.name == disconnected.device.name == "meter-1"
+        assert connected.origin.dialect == disconnected.origin.dialect == "thingsboard"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import secrets
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -32,8 +33,10 @@ from firstboot_plugins.transports.mqtt.packets import (
     Properties,
     Property,
     Puback,
+    Pubcomp,
     Publish,
     Pubrec,
+    Pubrel,
     Suback,
     Subscribe,
     Will,
@@ -104,22 +107,32 @@ class PeopleDialect:
         elif kind != "mute":
             rights = ApplicationRights(1 if kind == "app" else 2, ("#",), ("#",), may_retain=True)
         return Login(
-            owner=Owner("device" if is_device else "api-token", int(number)),
-            slot="" if is_device else connect.client_id,
+            dialect=self.name,
+            owner=Owner("device" if is_device else f"{kind}-token", int(number)),
+            slot="" if is_device else connect.client_id or secrets.token_hex(),
             name=connect.username or "",
-            topics=OwnTopics,
+            topics=OwnTopics if number != "13" else _unlucky,
             rights=rights,
         )
+
+
+def _unlucky(send: Sender) -> SessionTopics:
+    raise ZeroDivisionError("a test's dialect")
 
 
 @asynccontextmanager
 async def people(tmp_path: Path, **settings: Any) -> AsyncIterator[TestServer]:
     """Run a server with this dialect. ``settings`` are those of the section ``[mqtt]``."""
-    async with running(tmp_path, plugins={"people": PeopleDialect()}, mqtt={**GENEROUS, **settings}) as server:
-        try:
+    try:
+        async with running(
+            tmp_path,
+            plugins={"people": PeopleDialect()},
+            mqtt={**GENEROUS, **settings},
+            provisioning={"failure_delay": "0ms"},
+        ) as server:
             yield server
-        finally:
-            await everybody_leaves()
+    finally:
+        await everybody_leaves()
 
 
 async def everybody_leaves() -> None:
@@ -185,10 +198,17 @@ class Person(MqttPeer):
         await self.send(Publish(topic, payload, qos, packet_id=packet_id, **more))
         if not qos:
             return 0
+        answer = await self._answer()
+        assert isinstance(answer, Puback | Pubrec), answer
+        if isinstance(answer, Pubrec) and answer.reason < 0x80:
+            await self.send(Pubrel(7))
+            assert await self._answer() == Pubcomp(7)
+        return answer.reason
+
+    async def _answer(self) -> Packet | None:
         while isinstance(packet := await super().receive(), Publish):
             self._early.append(packet)
-        assert isinstance(packet, Puback | Pubrec), packet
-        return packet.reason
+        return packet
 
     async def hear(self) -> Publish:
         """Return the next message, which is acknowledged."""
@@ -263,10 +283,19 @@ class Paho:
 
 @asynccontextmanager
 async def paho_client(
-    server: TestServer, name: str, protocol: int = paho.MQTTv311, client_id: str = "paho", **options: Any
+    server: TestServer,
+    name: str,
+    protocol: int = paho.MQTTv311,
+    client_id: str = "paho",
+    *,
+    stays: Mapping[str, Any] | None = None,
+    will: str | None = None,
+    **options: Any,
 ) -> AsyncIterator[Paho]:
-    """Connect a paho client for the length of the block."""
-    client = Paho(server, name, protocol, client_id)
+    """Connect a paho client for the length of the block. ``stays``: its options for a session that is kept."""
+    client = Paho(server, name, protocol, client_id, **(stays or {}))
+    if will is not None:
+        client.client.will_set(will, b"gone", 1)
     await client.connect(**options)
     try:
         yield client

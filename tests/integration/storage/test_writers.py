@@ -12,14 +12,18 @@ import pytest
 from tests.integration.storage.databases import Database
 
 from firstboot.keyring import Keyring, credentials_place
+from firstboot.model import Scope
 from firstboot.storage import (
     AppendAudit,
     AuditQuery,
+    ChangeKind,
     DeleteDevice,
     Outcome,
+    SaveAttributes,
     SealedCredentials,
     Storage,
     UpdateProfile,
+    Write,
 )
 from firstboot.testing.samples import NOW_MS, an_audit_entry
 from firstboot.testing.storage_base import World
@@ -110,17 +114,21 @@ async def test_any_text_of_a_stranger_can_be_audited(world: World) -> None:
 # -- changes ---------------------------------------------------------------------------------------
 
 
-async def test_changes_that_everybody_must_have_seen_are_forgotten(database: Database, world: World) -> None:
-    await world.do(
-        *[
-            UpdateProfile(profile=world.profile, audit=an_audit_entry("profile-changed"))
-            for _ in range(KEEP_CHANGES + 100)
-        ]
-    )
+@pytest.mark.parametrize("kind", [ChangeKind.PROFILE, ChangeKind.ATTRIBUTES])
+async def test_changes_that_everybody_must_have_seen_are_forgotten(
+    database: Database, world: World, kind: ChangeKind
+) -> None:
+    if kind is ChangeKind.PROFILE:
+        write: Write = UpdateProfile(profile=world.profile, audit=an_audit_entry("profile-changed"))
+    else:
+        device_id = (await world.make_device("meter")).id
+        write = SaveAttributes(device_id=device_id, scope=Scope.SHARED, values={"a": 1}, at_ms=NOW_MS)
+    await world.do(*[write] * (KEEP_CHANGES + 100))
+    assert {change.kind for change in (await world.storage.changes_since(0))[-100:]} == {kind}
     await database.sql(f"UPDATE change SET at_ms = {NOW_MS - KEEP_CHANGES_MS - 1}")
 
     for _ in range(64):
-        await world.do(UpdateProfile(profile=world.profile, audit=an_audit_entry("profile-changed")))
+        await world.do(write)
 
     (kept,) = (await database.sql("SELECT count(*) FROM change"))[0]
     assert KEEP_CHANGES <= kept <= KEEP_CHANGES + 64

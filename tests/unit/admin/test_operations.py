@@ -74,6 +74,7 @@ def test_only_these_calls_need_no_login() -> None:
         "get-api-firstboot-openapi.json",
         "post-api-auth-login",
         "post-api-auth-token",
+        "get-api-noauth-activate",
         "post-api-noauth-activate",
     }
 

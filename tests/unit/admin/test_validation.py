@@ -108,6 +108,24 @@ def test_a_query_that_is_wrong_names_the_parameter(text: str) -> None:
     assert [fault.path for fault in caught.value.faults] == [text.partition("=")[0]]
 
 
+def test_only_a_list_may_be_given_several_times() -> None:
+    class Keys(Asked):
+        key_names: list[str] = Field(default_factory=list)
+        size: int = 0
+
+    def names(text: str) -> list[str]:
+        query: Keys = checked_query(Keys, QueryParams(text))
+        return query.key_names
+
+    assert names("size=1") == []
+    assert names("keyNames=a") == ["a"]
+    assert names("keyNames=a,b&size=1&keyNames=c") == ["a,b", "c"]
+    with pytest.raises(Failure):
+        names("keyNames=a&size=1&size=1")
+    with pytest.raises(InvalidValue):
+        names("keyNames=a&keyNames=%00")
+
+
 @pytest.mark.parametrize("text", ["text=%00", "%00=1"])
 def test_u_0000_is_refused_in_a_query(text: str) -> None:
     with pytest.raises(InvalidValue):

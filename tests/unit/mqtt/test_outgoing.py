@@ -199,7 +199,14 @@ def test_what_was_not_acknowledged_is_sent_again_in_the_old_order() -> None:
 
 def test_what_is_kept_for_an_absent_client_is_bounded() -> None:
     outgoing = Outgoing(client(), 1, most_waiting=100)
-    messages = [ordinary(b"1"), message(b"2"), ordinary(b"3" * 100), ordinary(b"4"), ordinary(b"5"), ordinary(b"6")]
+    messages = [
+        ordinary(b"1"),
+        message(b"2"),
+        ordinary(b"3" * 100),
+        ordinary(b"4"),
+        ordinary(b"5"),
+        ordinary(b"6"),
+    ]
     sent(outgoing, *messages, ordinary(b"0", qos=0))
 
     outgoing.keep_ordinary(2, 99)

@@ -17,6 +17,7 @@ from firstboot_plugins.admin.operation import EVENT_STREAM, Access, Call, operat
 from firstboot_plugins.admin.own.event_stream import EventStream
 from firstboot_plugins.admin.own.problems import FIRSTBOOT
 from firstboot_plugins.admin.own.shapes import Asked
+from firstboot_plugins.admin.waiting_requests import WaitingRequests, waiting_requests
 from firstboot_plugins.transports.http.config import HttpConfig
 
 READERS = Access(
@@ -58,15 +59,18 @@ async def events(call: Call) -> Response:
     streams = sum(isinstance(each, EventStream) for each in services.sessions.of(identity.owner))
     if streams >= services.config.section(HttpConfig).max_event_streams:
         raise TooManyRequests("There are as many streams of events as one person or API token may have.")
+    waiting = waiting_requests(services.sessions)
+    waiting.enter(identity.owner)
     slot = object()
     subscription = services.live_events.subscribe(identity.tenant_id, kinds)
     stream = EventStream(
         subscription,
         still_allowed=lambda: _still_allowed(call),
-        closed=lambda ended: _forget(call, ended, slot),
+        closed=lambda ended: _forget(call, waiting, ended, slot),
     )
     if not services.sessions.open(identity.owner, stream, judged_at=call.judged_at, slot=slot):
         subscription.close()
+        waiting.leave(identity.owner)
         raise NotAuthenticated("session-ended", "Authentication failed")
     call.free_slot()
     return stream
@@ -87,7 +91,8 @@ def _kinds(asked: EventFilter, identity: Identity) -> frozenset[str]:
     return wanted
 
 
-def _forget(call: Call, stream: EventStream, slot: object) -> None:
+def _forget(call: Call, waiting: WaitingRequests, stream: EventStream, slot: object) -> None:
+    waiting.leave(call.identity.owner)
     call.services.sessions.close(call.identity.owner, stream, slot=slot)
 
 

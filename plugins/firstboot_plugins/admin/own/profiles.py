@@ -10,6 +10,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from firstboot.errors import VersionConflict
 from firstboot.model import DeviceProfile, ProfileLimits, ReprovisionPolicy
 from firstboot.profiles import MAX_BOUND, parse_networks
 from firstboot_plugins.admin.operation import Call, operation, tenant_admins
@@ -56,6 +57,21 @@ class ProfileTold(Told):
     version: int
 
 
+class ProfileRow(Told):
+    """A device profile in the list of all."""
+
+    id: UUID
+    name: str
+    strategy: str
+    enabled: bool
+
+
+class Profiles(Told):
+    """All device profiles of the tenant, in the order in which they were made."""
+
+    items: Sequence[ProfileRow]
+
+
 class LimitsSent(Sent):
     """Bounds to change; null takes one away, and one that is left out stays as it is."""
 
@@ -94,6 +110,25 @@ class NewSecret(Told):
     previous_secret_until_ms: int | None
 
 
+@operation(
+    "GET",
+    "/api/firstboot/profiles",
+    dialect=FIRSTBOOT,
+    tag=TAG,
+    access=tenant_admins("profiles:read"),
+    answers=Profiles,
+)
+async def list_all(call: Call) -> Profiles:
+    """List the tenant's profiles."""
+    found = await call.services.profiles.all(call.tenant_id)
+    return Profiles(
+        items=[
+            ProfileRow(id=each.public_id, name=each.name, strategy=each.strategy, enabled=each.enabled)
+            for each in found
+        ]
+    )
+
+
 @operation("GET", _PATH, dialect=FIRSTBOOT, tag=TAG, access=tenant_admins("profiles:read"), answers=ProfileTold)
 async def show(call: Call) -> ProfileTold:
     """Show a profile's policy and limits, without its secret."""
@@ -112,9 +147,19 @@ async def show(call: Call) -> ProfileTold:
 async def change(call: Call) -> ProfileTold:
     """Change a profile's policy and limits."""
     sent: ProfileChange = call.body
-    profile = _changed(await _profile(call), sent)
-    profile = await call.services.profiles.update(profile, expected_version=sent.version, actor=call.actor)
-    return await _told(call, profile)
+    while True:
+        profile = await _profile(call)
+        # Also for who sends no version: a secret that is rotated meanwhile must not come back.
+        version = profile.version if sent.version is None else sent.version
+        try:
+            profile = await call.services.profiles.update(
+                _changed(profile, sent), expected_version=version, actor=call.actor
+            )
+        except VersionConflict:
+            if sent.version is not None:
+                raise
+        else:
+            return await _told(call, profile)
 
 
 @operation(
@@ -140,7 +185,7 @@ async def rotate_secret(call: Call) -> NewSecret:
     )
 
 
-OPERATIONS = (show, change, rotate_secret)
+OPERATIONS = (list_all, show, change, rotate_secret)
 
 
 async def _profile(call: Call) -> DeviceProfile:

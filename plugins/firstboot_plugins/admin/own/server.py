@@ -51,8 +51,9 @@ class ServerTold(Told):
     listeners: Sequence[ListenerTold]
     plugins: Sequence[PluginTold]
     limits: LimitsTold
-    sessions: int
-    """Live sessions of devices, applications and event streams."""
+    sessions: int | None
+    """Live sessions of devices, applications and event streams; null for people of a tenant, who may not know
+    how many others have."""
     events_dropped: Mapping[str, int]
     """Events that plugins have missed because they were too slow, by plugin."""
 
@@ -74,7 +75,7 @@ async def server(call: Call) -> ServerTold:
             for info in services.plugins.infos()
         ],
         limits=LimitsTold(**{name: getattr(limits, name) for name in LimitsTold.model_fields}),
-        sessions=len(services.sessions),
+        sessions=len(services.sessions) if call.identity.tenant_id is None else None,
         events_dropped=services.observers.dropped,
     )
 

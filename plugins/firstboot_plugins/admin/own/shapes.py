@@ -19,8 +19,13 @@ WHOLE = BeforeValidator(_whole)
 class Told(BaseModel):
     """What the server answers."""
 
+    # Built when first used: most servers serve few of the calls, and all of them start.
     model_config = ConfigDict(
-        alias_generator=to_camel, populate_by_name=True, frozen=True, use_attribute_docstrings=True
+        alias_generator=to_camel,
+        populate_by_name=True,
+        frozen=True,
+        use_attribute_docstrings=True,
+        defer_build=True,
     )
 
 
@@ -34,6 +39,7 @@ class Sent(BaseModel):
         strict=True,
         hide_input_in_errors=True,
         use_attribute_docstrings=True,
+        defer_build=True,
     )
 
 

@@ -8,7 +8,9 @@ from uuid import UUID
 
 from pydantic import Field
 
+from firstboot.errors import NotAllowed
 from firstboot.model import ApiToken
+from firstboot.scopes import check_within
 from firstboot_plugins.admin.operation import Call, operation, tenant_admins
 from firstboot_plugins.admin.own.problems import FIRSTBOOT
 from firstboot_plugins.admin.own.shapes import WHOLE, Sent, Told
@@ -71,8 +73,14 @@ async def list_tokens(call: Call) -> TokenList:
     status=201,
 )
 async def create_token(call: Call) -> MadeToken:
-    """Make an API token, which is shown this once. One that is made with another has no more scopes than it."""
+    """Make an API token, which is shown this once.
+
+    One that is made with another has no more scopes than it, and does not outlive it.
+    """
     sent: NewToken = call.body
+    until_ms = call.identity.until_ms
+    if until_ms is not None and (sent.expires_at_ms is None or sent.expires_at_ms > until_ms):
+        raise NotAllowed(f"A token cannot outlive the one that makes it: expiresAtMs is at most {until_ms}.")
     token, secret = await call.services.api_tokens.create(
         call.tenant_id,
         sent.name,
@@ -93,9 +101,11 @@ async def create_token(call: Call) -> MadeToken:
     status=204,
 )
 async def revoke_token(call: Call) -> None:
-    """Revoke an API token; whatever was opened with it ends."""
+    """Revoke an API token; whatever was opened with it ends. A token revokes none that may do more than it."""
     tokens = call.services.api_tokens
-    await tokens.revoke(await tokens.get(call.tenant_id, call.path["tokenId"]), actor=call.actor)
+    token = await tokens.get(call.tenant_id, call.path["tokenId"])
+    check_within(token.scopes, call.identity.scopes)
+    await tokens.revoke(token, actor=call.actor)
 
 
 OPERATIONS = (list_tokens, create_token, revoke_token)

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from firstboot.app import Services
 from firstboot.model import User
 from firstboot.secret import Secret
 from firstboot_plugins.admin.operation import PUBLIC, Call, Operation, operation, tenant_admins
+from firstboot_plugins.admin.public_url import ACTIVATE, activation_link, public_url
 from firstboot_plugins.admin.thingsboard.errors import THINGSBOARD
 from firstboot_plugins.admin.thingsboard.shapes import Shape
 from firstboot_plugins.admin.thingsboard.token_pairs import TokenPairShape, pair_shape
@@ -19,6 +19,16 @@ from firstboot_plugins.admin.thingsboard.users import TAG
 
 _LINK = "/api/user/{userId:uuid}/activationLink"
 _WRITE = "users:write"
+# The token is not repeated: what stands in a URL may have been put there by anybody.
+_EXPLANATION = """\
+With this link you choose the first password of your account. Opening it has changed nothing.
+There is no page for it yet: start this command, paste the lines below it with the token that stands behind
+activateToken= in the link and with a password of your choice, and end with Ctrl-D.
+
+  curl -d @- {url}
+  {{"activateToken": "TOKEN",
+   "password": "PASSWORD"}}
+"""
 
 
 class ActivateBody(Shape):
@@ -55,9 +65,15 @@ async def get_activation_link_info(call: Call) -> ActivationLinkInfo:
     )
 
 
+@operation("GET", ACTIVATE, dialect=THINGSBOARD, tag=TAG, access=PUBLIC, answers=str, media_type="text/plain")
+async def explain_activation(call: Call) -> str:
+    """Say how to choose a first password, to whoever opens an activation link; nothing changes by that."""
+    return _EXPLANATION.format(url=f"{public_url(call.services)}{ACTIVATE}")
+
+
 @operation(
     "POST",
-    "/api/noauth/activate",
+    ACTIVATE,
     dialect=THINGSBOARD,
     tag=TAG,
     access=PUBLIC,
@@ -78,12 +94,12 @@ async def activate_user(call: Call) -> TokenPairShape:
 
 async def _link(call: Call, user: User) -> str:
     token = await call.services.users.activation_token(user, actor=call.actor)
-    return f"{public_url(call.services)}/api/noauth/activate?activateToken={token.reveal()}"
+    return activation_link(call.services, token)
 
 
-def public_url(services: Services) -> str:
-    """Return where people reach this server; never what a request says of it (threat HT-5)."""
-    return f"http://{services.config.server.public_host}:{services.listeners['http'].port}"
-
-
-OPERATIONS: tuple[Operation, ...] = (get_activation_link, get_activation_link_info, activate_user)
+OPERATIONS: tuple[Operation, ...] = (
+    get_activation_link,
+    get_activation_link_info,
+    explain_activation,
+    activate_user,
+)

@@ -9,7 +9,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from firstboot.errors import FirstbootError, InvalidValue, Unavailable
+from firstboot.errors import FirstbootError, InvalidValue
+from firstboot_plugins.admin.failures import failure_of
 from firstboot_plugins.admin.operation import Call, operation, tenant_admins
 from firstboot_plugins.admin.thingsboard.csv_records import Record, read_records
 from firstboot_plugins.admin.thingsboard.devices import TAG
@@ -91,10 +92,8 @@ async def _import(record: Record, columns: Sequence[Column], importer: Importer,
         if record.error is not None:
             raise InvalidValue(record.error)
         tally.done(created=await importer.save(read_row(columns, record.cells)))
-    except Unavailable:
-        tally.fail(record.line, "The server cannot decide now; try again later!")
     except FirstbootError as error:
-        tally.fail(record.line, str(error))
+        tally.fail(record.line, str(failure_of(error, THINGSBOARD)))
 
 
 class _Tally:

@@ -10,9 +10,7 @@ from pydantic import Field
 
 from firstboot.model import Customer
 from firstboot_plugins.admin.thingsboard.entity_ids import EntityId, EntityType, GivenId, entity_id
-from firstboot_plugins.admin.thingsboard.shapes import Shape
-
-Text = Annotated[str, Field(max_length=255)]
+from firstboot_plugins.admin.thingsboard.shapes import Shape, Text
 
 
 class ContactFields(Shape):

@@ -105,20 +105,15 @@ async def get_customers(call: Call) -> PageData[CustomerShape]:
 )
 async def get_tenant_customer(call: Call) -> CustomerShape:
     """Return the customer with this title."""
-    title = call.query.customer_title.strip()
-    first = 0
-    while True:  # the title is among those that contain it, mostly on the first page
-        page = await call.services.customers.page(call.tenant_id, PageQuery(page=first, text=title, sort="name"))
-        for customer in page.rows:
-            if customer.title == title:
-                return await _shown(call, customer)
-        first += 1
-        if not page.rows or first * PageQuery().page_size >= page.total:
-            raise NotFound("Requested item wasn't found!")
+    try:
+        customer = await call.services.customers.by_title(call.tenant_id, call.query.customer_title)
+    except NotFound:
+        raise NotFound("Requested item wasn't found!") from None
+    return await _shown(call, customer)
 
 
 async def _tenant(call: Call) -> UUID:
-    return await tenant_uuid(call.services.storage, call.tenant_id)
+    return await tenant_uuid(call.services, call.tenant_id)
 
 
 async def _shown(call: Call, customer: Customer) -> CustomerShape:

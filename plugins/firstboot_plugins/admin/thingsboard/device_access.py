@@ -8,7 +8,6 @@ from firstboot.errors import NotFound
 from firstboot.model import Customer, Device
 from firstboot_plugins.admin.failures import forbidden
 from firstboot_plugins.admin.operation import Call
-from firstboot_plugins.admin.thingsboard.entity_ids import not_found
 
 
 async def device_of(call: Call, public_id: UUID) -> Device:
@@ -16,9 +15,7 @@ async def device_of(call: Call, public_id: UUID) -> Device:
 
     Raises: `NotFound` when the tenant has none such; `Failure` (403) when it belongs to another customer.
     """
-    device = await call.services.storage.device_by_public_id(call.tenant_id, public_id)
-    if device is None:
-        raise not_found("Device", public_id)
+    device = await call.services.devices.by_public_id(call.tenant_id, public_id)
     if call.customer_id is not None and device.customer_id != call.customer_id:
         raise forbidden()
     return device
@@ -29,9 +26,7 @@ async def customer_of(call: Call, public_id: UUID) -> Customer:
 
     Raises: `NotFound`, `Failure` (403).
     """
-    customer = await call.services.storage.find_customer(call.tenant_id, public_id=public_id)
-    if customer is None:
-        raise not_found("Customer", public_id)
+    customer = await call.services.customers.get(call.tenant_id, public_id)
     if call.customer_id is not None and customer.id != call.customer_id:
         raise forbidden()
     return customer

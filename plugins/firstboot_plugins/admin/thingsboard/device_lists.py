@@ -13,10 +13,11 @@ from firstboot.model import Device
 from firstboot.storage import DevicePageQuery, Page
 from firstboot_plugins.admin.operation import Call, operation, tenant_admins, tenant_people
 from firstboot_plugins.admin.thingsboard.device_access import customer_of, device_by_name
-from firstboot_plugins.admin.thingsboard.device_shapes import DeviceInfoShape, DeviceShape, DeviceShapes, Text
+from firstboot_plugins.admin.thingsboard.device_shapes import DeviceInfoShape, DeviceShape, DeviceShapes
 from firstboot_plugins.admin.thingsboard.devices import TAG, shown
 from firstboot_plugins.admin.thingsboard.errors import THINGSBOARD
 from firstboot_plugins.admin.thingsboard.paging import PageData, PageParameters, page_data
+from firstboot_plugins.admin.thingsboard.shapes import Text
 
 SORTABLE = {
     "createdTime": "created_at_ms",

@@ -69,7 +69,7 @@ async def give_to_customer(call: Call) -> None:
 async def give_to_tenant(call: Call) -> None:
     """Take a device back from its customer; one that has none stays as it is."""
     owner = call.path["tenantId"]
-    if owner != await tenant_uuid(call.services.storage, call.tenant_id):
+    if owner != await tenant_uuid(call.services, call.tenant_id):
         raise not_found("Tenant", owner)
     device = await device_of(call, call.path["deviceId"])
     if device.customer_id is not None:

@@ -49,7 +49,7 @@ async def get_device_profile_infos(call: Call) -> PageData[ProfileInfo]:
         if wanted is None or mapping.transport_type_of(profile) is wanted
     ]
     page = page_of(profiles, call.query)
-    tenant = await tenant_uuid(call.services.storage, call.tenant_id)
+    tenant = await tenant_uuid(call.services, call.tenant_id)
     return page_data(page, [mapping.info(profile, tenant) for profile in page.rows], call.query)
 
 
@@ -59,7 +59,7 @@ async def get_device_profile_infos(call: Call) -> PageData[ProfileInfo]:
 async def get_default_device_profile_info(call: Call) -> ProfileInfo:
     """Return the device profile that devices get when none is named."""
     profile = await call.services.profiles.default(call.tenant_id)
-    return mapping.info(profile, await tenant_uuid(call.services.storage, call.tenant_id))
+    return mapping.info(profile, await tenant_uuid(call.services, call.tenant_id))
 
 
 @operation(
@@ -73,7 +73,7 @@ async def get_default_device_profile_info(call: Call) -> ProfileInfo:
 async def get_device_profile_info(call: Call) -> ProfileInfo:
     """Return name and kind of a device profile."""
     profile = await call.services.profiles.by_public_id(call.tenant_id, call.path["deviceProfileId"])
-    return mapping.info(profile, await tenant_uuid(call.services.storage, call.tenant_id))
+    return mapping.info(profile, await tenant_uuid(call.services, call.tenant_id))
 
 
 @operation(

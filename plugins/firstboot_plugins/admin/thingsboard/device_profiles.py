@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from uuid import UUID
 
 from firstboot.errors import AlreadyExists, InvalidValue
 from firstboot.model import DeviceProfile
+from firstboot.profiles import plain_profile
 from firstboot_plugins.admin.operation import Call, Operation, operation, tenant_admins
 from firstboot_plugins.admin.thingsboard import device_profile_mapping as mapping
 from firstboot_plugins.admin.thingsboard.device_profile_pages import page_of
@@ -90,7 +90,7 @@ async def _saved(call: Call, sent: GivenProfile) -> DeviceProfile:
     proof = mapping.proof(sent)
     public_id = given(sent.id)
     if public_id is None:
-        draft = mapping.applied(sent, _blank(call.tenant_id), proof.key)
+        draft = mapping.applied(sent, plain_profile(call.tenant_id, ""), proof.key)
         return await profiles.save_new(draft, secret=proof.secret, actor=call.actor)
     old = await profiles.by_public_id(call.tenant_id, public_id)
     if sent.type is not mapping.type_of(old) and await _has_devices(call, old):
@@ -114,21 +114,8 @@ async def _has_devices(call: Call, profile: DeviceProfile) -> bool:
     return await call.services.storage.count_devices(profile.id) > 0
 
 
-def _blank(tenant_id: int) -> DeviceProfile:
-    return DeviceProfile(
-        id=0,
-        public_id=UUID(int=0),
-        tenant_id=tenant_id,
-        name="",
-        strategy=mapping.STRATEGIES[ProvisionType.DISABLED],
-        provision_key=None,
-        secret_digest=None,
-        secret_sealed=None,
-    )
-
-
 async def _shown(call: Call, profile: DeviceProfile) -> Profile:
-    tenant = await tenant_uuid(call.services.storage, call.tenant_id)
+    tenant = await tenant_uuid(call.services, call.tenant_id)
     return mapping.shape(profile, tenant, call.services.profiles.reveal_secret(profile))
 
 

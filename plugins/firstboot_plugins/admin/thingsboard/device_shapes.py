@@ -12,10 +12,9 @@ from firstboot.app import Services
 from firstboot.model import Customer, Device, DeviceProfile
 from firstboot.sessions import device_owner
 from firstboot_plugins.admin.thingsboard.entity_ids import EntityId, EntityType, GivenId, entity_id
-from firstboot_plugins.admin.thingsboard.shapes import Shape
+from firstboot_plugins.admin.thingsboard.shapes import Shape, Text
 from firstboot_plugins.admin.thingsboard.tenancy import tenant_uuid
 
-Text = Annotated[str, Field(max_length=255)]
 JsonObject = dict[str, Any]
 
 DEVICE_DATA: JsonObject = {
@@ -99,14 +98,13 @@ class DeviceShapes:
     @classmethod
     async def of(cls, services: Services, tenant_id: int, devices: Sequence[Device]) -> DeviceShapes:
         """Look up what these devices refer to."""
-        storage = services.storage
-        tenant = await tenant_uuid(storage, tenant_id)
+        tenant = await tenant_uuid(services, tenant_id)
         ids = {device.customer_id for device in devices if device.customer_id is not None}
-        found = await storage.customers_by_id(tenant_id, ids) if ids else ()
+        customers = await services.customers.by_id(tenant_id, ids)
         profiles = {profile.id: profile for profile in services.profile_directory.all()}
         if any(device.profile_id not in profiles for device in devices):  # made a moment ago
-            profiles = {profile.id: profile for profile in await storage.all_profiles()}
-        return cls(services, tenant, {customer.id: customer for customer in found}, profiles)
+            profiles = {profile.id: profile for profile in await services.storage.all_profiles()}
+        return cls(services, tenant, customers, profiles)
 
     def shape(self, device: Device) -> DeviceShape:
         return DeviceShape(**self._fields(device))

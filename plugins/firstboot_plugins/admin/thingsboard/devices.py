@@ -88,7 +88,7 @@ async def save_device(call: Call) -> object:
     while True:
         device = await device_of(call, public_id)
         if body.version is not None and body.version != device.version:
-            raise VersionConflict("The device was changed since it was read!")
+            raise VersionConflict("Somebody else has changed the device since it was read.")
         try:
             return await shown(call, await _change(call, device, body))
         except VersionConflict:

@@ -6,7 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
+from firstboot.attribute_values import MAX_KEY_LENGTH
 from firstboot.errors import InvalidValue, NotFound
+from firstboot.key_limit import MAX_KEYS
 from firstboot.model import Device, Scope
 from firstboot_plugins.admin.operation import Call
 from firstboot_plugins.admin.thingsboard.device_access import device_of
@@ -16,6 +18,7 @@ TAG = "Attributes and telemetry"
 DATA = "/api/plugins/telemetry"
 DEVICE_DATA = f"{DATA}/DEVICE/{{deviceId:uuid}}"
 
+_Key = Annotated[str, Field(max_length=MAX_KEY_LENGTH)]
 _SCOPES = {"SERVER_SCOPE": Scope.SERVER, "SHARED_SCOPE": Scope.SHARED, "CLIENT_SCOPE": Scope.CLIENT}
 
 
@@ -24,9 +27,13 @@ class KeysParameters(Shape):
 
     keys: Annotated[str, Field(max_length=65_536)] | None = None
     """Names, with commas between them."""
+    key: Annotated[list[_Key], Field(max_length=MAX_KEYS, default_factory=list)]
+    """A name, which may have a comma in it; to be given once for each."""
 
     def names(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(name.strip() for name in (self.keys or "").split(",") if name.strip()))
+        """Return all names that are asked for, each once."""
+        split = (name.strip() for name in (self.keys or "").split(","))
+        return tuple(dict.fromkeys(name for name in (*split, *self.key) if name.strip()))
 
 
 async def device_with_data(call: Call) -> Device:

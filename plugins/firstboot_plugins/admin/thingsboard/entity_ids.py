@@ -5,10 +5,11 @@ from __future__ import annotations
 import enum
 from uuid import UUID
 
+from firstboot.access_tokens import NO_ENTITY
 from firstboot.errors import NotFound
 from firstboot_plugins.admin.thingsboard.shapes import Shape
 
-NOBODY = UUID("13814000-1dd2-11b2-8080-808080808080")
+NOBODY = NO_ENTITY
 """What stands for no customer, and for the tenant of those who have none."""
 
 

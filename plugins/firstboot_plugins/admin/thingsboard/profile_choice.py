@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from uuid import UUID
+from contextlib import suppress
 
-from firstboot.errors import AlreadyExists
+from firstboot.errors import AlreadyExists, NotFound
 from firstboot.model import DeviceProfile
 from firstboot.names import clean_name
+from firstboot.profiles import plain_profile
 from firstboot_plugins.admin.failures import forbidden
 from firstboot_plugins.admin.operation import Call
 from firstboot_plugins.admin.thingsboard.device_shapes import DeviceBody
-from firstboot_plugins.admin.thingsboard.entity_ids import given, not_found
+from firstboot_plugins.admin.thingsboard.entity_ids import given
 
 
 async def chosen_profile(call: Call, body: DeviceBody) -> DeviceProfile | None:
@@ -20,10 +21,7 @@ async def chosen_profile(call: Call, body: DeviceBody) -> DeviceProfile | None:
     """
     public_id = given(body.device_profile_id)
     if public_id is not None:
-        for profile in await call.services.profiles.all(call.tenant_id):
-            if profile.public_id == public_id:
-                return profile
-        raise not_found("Device profile", public_id)
+        return await call.services.profiles.by_public_id(call.tenant_id, public_id)
     if body.type and body.type.strip():
         return await profile_named(call, body.type)
     return None
@@ -36,30 +34,11 @@ async def profile_named(call: Call, type_: str) -> DeviceProfile:
     """
     name = clean_name(type_, "device type")
     profiles = call.services.profiles
-    found = await _by_name(call, name)
-    if found is not None:
-        return found
+    with suppress(NotFound):
+        return await profiles.get(call.tenant_id, name)
     if not call.identity.may("profiles:write"):
         raise forbidden()
-    draft = DeviceProfile(
-        id=0,
-        public_id=UUID(int=0),
-        tenant_id=call.tenant_id,
-        name=name,
-        strategy="disabled",
-        provision_key=None,
-        secret_digest=None,
-        secret_sealed=None,
-    )
     try:
-        return await profiles.save_new(draft, secret=None, actor=call.actor)
+        return await profiles.save_new(plain_profile(call.tenant_id, name), secret=None, actor=call.actor)
     except AlreadyExists:  # by somebody else, a moment ago
-        found = await _by_name(call, name)
-        if found is None:
-            raise
-        return found
-
-
-async def _by_name(call: Call, name: str) -> DeviceProfile | None:
-    profiles = await call.services.profiles.all(call.tenant_id)
-    return next((profile for profile in profiles if profile.name == name), None)
+        return await profiles.get(call.tenant_id, name)

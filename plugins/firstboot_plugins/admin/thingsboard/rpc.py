@@ -8,17 +8,20 @@ from typing import Annotated, Any
 from pydantic import Field
 from starlette.responses import JSONResponse
 
+from firstboot.clock import milliseconds
 from firstboot.errors import DeviceOffline, InvalidValue, RpcTimedOut
 from firstboot.json_profile import MAX_INTEGER
 from firstboot.rpc import MAX_TIMEOUT
-from firstboot_plugins.admin.failures import GENERAL, Failure
+from firstboot_plugins.admin.failures import Failure
 from firstboot_plugins.admin.operation import Call, Handler, Operation, operation, tenant_people
 from firstboot_plugins.admin.thingsboard.device_access import device_of
 from firstboot_plugins.admin.thingsboard.errors import THINGSBOARD
 from firstboot_plugins.admin.thingsboard.shapes import Shape
+from firstboot_plugins.admin.waiting_requests import waiting_requests
+from firstboot_plugins.dialects.thingsboard.error_codes import GENERAL
 
 DEFAULT_TIMEOUT_MS = 10_000
-_MAX_TIMEOUT_MS = int(MAX_TIMEOUT.total_seconds() * 1000)
+_MAX_TIMEOUT_MS = milliseconds(MAX_TIMEOUT)
 # Status when no session took the call, and when no answer came in time.
 _OLD = (409, 408)
 _NEW = (504, 504)
@@ -43,11 +46,12 @@ async def _exchange(call: Call, statuses: tuple[int, int], *, one_way: bool) -> 
     if body.persistent:
         raise InvalidValue("Persistent RPC is not supported!")
     timeout = _timeout(body, call.services.clock.now_ms())
-    call.free_slot()
     try:
-        answer = await call.services.rpc.call(
-            device.ref, body.method, body.params, timeout=timeout, one_way=one_way, actor=call.actor
-        )
+        with waiting_requests(call.services.sessions).counted(call.identity.owner):
+            call.free_slot()
+            answer = await call.services.rpc.call(
+                device.ref, body.method, body.params, timeout=timeout, one_way=one_way, actor=call.actor
+            )
     except DeviceOffline as error:
         raise Failure(statuses[0], str(error), code=error.code, error_code=GENERAL) from None
     except RpcTimedOut as error:

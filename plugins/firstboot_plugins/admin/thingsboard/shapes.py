@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+
+Text = Annotated[str, Field(max_length=255)]
+"""What is kept for the client and shown again."""
 
 
 class Shape(BaseModel):
@@ -15,4 +20,5 @@ class Shape(BaseModel):
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,
+        defer_build=True,  # when first used: most servers serve few of the calls, and all of them start
     )

@@ -6,7 +6,6 @@ from firstboot_plugins.admin.operation import Call, Operation, operation, tenant
 from firstboot_plugins.admin.thingsboard.entity_ids import EntityId, EntityType, entity_id, not_found
 from firstboot_plugins.admin.thingsboard.errors import THINGSBOARD
 from firstboot_plugins.admin.thingsboard.shapes import Shape
-from firstboot_plugins.admin.thingsboard.tenancy import tenant_of
 
 
 class TenantShape(Shape):
@@ -29,7 +28,7 @@ class TenantShape(Shape):
 )
 async def get_tenant(call: Call) -> TenantShape:
     """Return the tenant to which the asker belongs; there is no other for him."""
-    tenant = await tenant_of(call.services.storage, call.tenant_id)
+    tenant = await call.services.tenants.get(call.tenant_id)
     if tenant.public_id != call.path["tenantId"]:
         raise not_found("Tenant", call.path["tenantId"])
     return TenantShape(

@@ -47,9 +47,9 @@ async def shown(call: Call, users: Sequence[User]) -> list[UserShape]:
     """Return users of one tenant as JSON."""
     if not users:
         return []
-    storage, tenant_id = call.services.storage, users[0].tenant_id
+    tenant_id = users[0].tenant_id
     if tenant_id is None:
         return [user_shape(user, None, None) for user in users]
-    tenant = await tenant_uuid(storage, tenant_id)
-    customers = await customer_uuids(storage, tenant_id, (user.customer_id for user in users))
+    tenant = await tenant_uuid(call.services, tenant_id)
+    customers = await customer_uuids(call.services, tenant_id, (user.customer_id for user in users))
     return [user_shape(user, tenant, customers.get(user.customer_id)) for user in users]

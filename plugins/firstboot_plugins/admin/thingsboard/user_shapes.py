@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
-
-from pydantic import Field
 
 from firstboot.model import Authority, User
 from firstboot_plugins.admin.thingsboard.entity_ids import EntityId, EntityType, GivenId, entity_id
-from firstboot_plugins.admin.thingsboard.shapes import Shape
-
-Text = Annotated[str, Field(max_length=255)]
+from firstboot_plugins.admin.thingsboard.shapes import Shape, Text
 
 
 class UserBody(Shape):

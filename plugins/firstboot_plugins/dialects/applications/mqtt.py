@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from firstboot.api_tokens import PREFIX
 from firstboot.model import ApiToken, Origin
 from firstboot.scopes import PUBLISH, SUBSCRIBE, filters
 from firstboot.secret import Secret, random_text
@@ -18,7 +19,6 @@ from firstboot_plugins.transports.mqtt.rights import ApplicationRights
 if TYPE_CHECKING:
     from firstboot.app import Services
 
-TOKEN_PREFIX = "fbt_"
 RETAIN = "retain"
 
 
@@ -57,6 +57,7 @@ class ApplicationsMqtt:
             return ApplicationTopics(token, send, self._feed, expiry.cancel)
 
         return Login(
+            dialect=self.name,
             owner=owner,
             name=token.name,
             topics=topics,
@@ -69,9 +70,9 @@ class ApplicationsMqtt:
 def presented_token(connect: Connect) -> Secret | None:
     """Return the API token that a CONNECT carries, if any."""
     password = connect.password or b""
-    if password.startswith(TOKEN_PREFIX.encode()):
+    if password.startswith(PREFIX.encode()):
         return Secret(password.decode("utf-8", "replace"))
-    if connect.username and connect.username.startswith(TOKEN_PREFIX):
+    if connect.username and connect.username.startswith(PREFIX):
         return Secret(connect.username)
     return None
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from firstboot.attribute_values import check_key
-from firstboot.attributes import MAX_KEYS
 from firstboot.downlink import AttributeUpdate, RpcRequest
 from firstboot.errors import InvalidValue
 from firstboot.json_profile import decode, decode_object
+from firstboot.key_limit import MAX_KEYS
 from firstboot.model import Scope, StoredAttribute, TelemetryPoint
 from firstboot_plugins.dialects.thingsboard.typed_values import typed, typed_values
 

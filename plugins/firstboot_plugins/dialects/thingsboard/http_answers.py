@@ -7,10 +7,8 @@ from starlette.responses import JSONResponse, Response
 
 from firstboot.clock import Clock
 from firstboot.model import Origin
+from firstboot_plugins.dialects.thingsboard.error_codes import TOO_MANY_REQUESTS, TRY_LATER
 
-GENERAL = 2
-BAD_ARGUMENTS = 31
-TOO_MANY_REQUESTS = 33
 _HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 
 
@@ -25,13 +23,7 @@ def error_answer(clock: Clock, status: int, code: int, message: str, *, retry_af
 
 def busy_answer(clock: Clock, retry_after_s: int) -> Response:
     """Return the answer to what cannot be decided now."""
-    return error_answer(
-        clock,
-        503,
-        TOO_MANY_REQUESTS,
-        "The server cannot decide now; try again later!",
-        retry_after_s=retry_after_s,
-    )
+    return error_answer(clock, 503, TOO_MANY_REQUESTS, TRY_LATER, retry_after_s=retry_after_s)
 
 
 def json_answer(text: bytes) -> Response:

@@ -20,9 +20,8 @@ from firstboot_plugins.dialects.thingsboard import device_json
 from firstboot_plugins.dialects.thingsboard.config import ThingsBoardConfig
 from firstboot_plugins.dialects.thingsboard.device_requests import ask, read_attributes
 from firstboot_plugins.dialects.thingsboard.device_topics import request_id
+from firstboot_plugins.dialects.thingsboard.error_codes import BAD_ARGUMENTS, TOO_MANY_REQUESTS
 from firstboot_plugins.dialects.thingsboard.http_answers import (
-    BAD_ARGUMENTS,
-    TOO_MANY_REQUESTS,
     busy_answer,
     empty_answer,
     error_answer,

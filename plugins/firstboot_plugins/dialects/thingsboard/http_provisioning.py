@@ -10,9 +10,8 @@ from starlette.responses import Response
 from firstboot.app import Services
 from firstboot.errors import ProfileNotProven, Refused, Unavailable
 from firstboot_plugins.dialects.thingsboard import provisioning_json
+from firstboot_plugins.dialects.thingsboard.error_codes import BAD_ARGUMENTS, GENERAL
 from firstboot_plugins.dialects.thingsboard.http_answers import (
-    BAD_ARGUMENTS,
-    GENERAL,
     busy_answer,
     error_answer,
     json_answer,

@@ -47,6 +47,7 @@ class ThingsBoardMqtt:
         await self._services.logins.record(match)
         device = match.found.device
         return Login(
+            dialect=self.name,
             owner=device_owner(device.id),
             name=device.name,
             topics=lambda send: DeviceSession(self._services, device, origin.address, send, self._refused),

@@ -7,6 +7,7 @@ import enum
 import logging
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from firstboot.model import Origin
@@ -228,6 +229,11 @@ class Connection(asyncio.Protocol):
             return
         if self.phase is not Phase.JUDGED:
             return
+        told = terms(connect, self.door.config)
+        client_id = connect.client_id or str(told.get(Property.ASSIGNED_CLIENT_IDENTIFIER, ""))
+        if login.slot and client_id:
+            # One session for each client id: also for one that has just been given, by which it comes back.
+            login = replace(login, slot=client_id)
         session = OpenSession(self.door, login, connect, self.origin, self)
         if not session.open(judged_at=judged_at):
             if again:
@@ -235,20 +241,18 @@ class Connection(asyncio.Protocol):
             else:  # the credentials were replaced meanwhile, perhaps by those that the device has just shown
                 await self._login(connect, again=True)
             return
-        told = terms(connect, self.door.config)
-        client_id = connect.client_id or str(told.get(Property.ASSIGNED_CLIENT_IDENTIFIER, ""))
-        config = self.door.config
-        outgoing = Outgoing(
-            connect,
-            config.max_in_flight,
-            most_waiting=config.max_queued_messages,
-            most_bytes=config.max_queued_bytes,
-        )
-        resumed = session.take_client(client_id, outgoing)
+        try:
+            topics = login.topics(self.push)
+        except Exception:
+            logger.exception("a session could not be opened", extra={"client": login.name})
+            session.abandon()
+            self._refuse(V3_UNAVAILABLE, Reason.SERVER_UNAVAILABLE)
+            return
+        resumed = session.take_client(client_id)
         session.client.sink = self.push
         self._session = session
         self.door.crowd.leave(self)
-        self._accept(connect, session.client, login.topics(self.push), told, resumed=resumed)
+        self._accept(connect, session.client, topics, told, resumed=resumed)
         session.tell_connected()
         self._transport.resume_reading()
         self._read(self._reader)

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from firstboot.model import DeviceRef, Origin
 from firstboot.sessions import Owner
-from firstboot_plugins.transports.mqtt.packets import Connect, Publish, Reason
+from firstboot_plugins.transports.mqtt.packets import Connect, Publish
 
 
 class ConnectRefused(Exception):
@@ -79,25 +79,6 @@ class SessionTopics(Protocol):
         ...
 
 
-class NoTopics:
-    """The topics of a session for which no dialect serves any."""
-
-    def owns(self, topic: str) -> bool:
-        return False
-
-    def subscribe(self, topic_filter: str, qos: int) -> int | None:
-        return None
-
-    def unsubscribe(self, topic_filter: str) -> bool:
-        return False
-
-    async def publish(self, message: Publish) -> Reply:
-        return Reply(Reason.TOPIC_NAME_INVALID)
-
-    def close(self) -> None:
-        pass
-
-
 class TopicRights(Protocol):
     """What a session may do on the topics of the broker, and how it sees them.
 
@@ -135,6 +116,8 @@ class Login:
     """Whose credentials these are: the session ends with them."""
     name: str
     """For logs and events."""
+    dialect: str
+    """Name of the dialect that the credentials are of, for events."""
     topics: Callable[[Sender], SessionTopics]
     """Makes the session's topics once the session is open."""
     slot: str = ""

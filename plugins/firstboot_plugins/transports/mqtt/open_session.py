@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from firstboot.events import DeviceConnected, DeviceDisconnected
@@ -39,7 +40,7 @@ class OpenSession:
         self._door = door
         self.login = login
         self._connect = connect
-        self._origin = origin
+        self._origin = replace(origin, dialect=login.dialect)
         self._live = live
         self._life_s = session_life_s(connect, door.config)
         will = connect.will
@@ -51,11 +52,22 @@ class OpenSession:
         sessions = self._door.services.sessions
         return sessions.open(login.owner, self._live, judged_at=judged_at, slot=login.slot)
 
-    def take_client(self, client_id: str, outgoing: Outgoing) -> bool:
+    def abandon(self) -> None:
+        """Give back the place that `open` has taken."""
+        self._door.services.sessions.close(self.login.owner, self._live, slot=self.login.slot)
+
+    def take_client(self, client_id: str) -> bool:
         """Resume the session that the client has left, or begin one; say whether it was resumed."""
         login, door, connect = self.login, self._door, self._connect
         left = door.stored.resume(login.owner, login.slot, client_id, clean_start=connect.clean_start)
         if left is None:
+            config = door.config
+            outgoing = Outgoing(
+                connect,
+                config.max_in_flight,
+                most_waiting=config.max_queued_messages,
+                most_bytes=config.max_queued_bytes,
+            )
             self.client = ClientSession(door.pubsub, login.owner, login.rights, client_id, outgoing)
             return False
         self.client = left
@@ -93,7 +105,7 @@ class OpenSession:
     def close(self, why: str) -> bool:
         """Forget the session; say whether its client may come back to it. ``why`` is a word for observers."""
         login, services = self.login, self._door.services
-        services.sessions.close(login.owner, self._live, slot=login.slot)
+        self.abandon()
         if login.device is not None and services.observers.wanted("firstboot_device_disconnected"):
             event = DeviceDisconnected(
                 device=login.device,

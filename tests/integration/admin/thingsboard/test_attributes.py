@@ -77,6 +77,20 @@ async def test_attributes_are_read_by_scope_and_key(admin: Rest) -> None:
     assert await admin.call("GET", f"{DATA}/DEVICE/{device}/keys/attributes/SHARED_SCOPE") == ["c"]
 
 
+async def test_keys_are_also_named_one_by_one_because_they_may_have_commas(admin: Rest) -> None:
+    """Contract 5.7: tb-rest-client 4.4."""
+    device = await device_id(admin)
+    await admin.call("POST", f"{DATA}/{device}/SERVER_SCOPE", {"a": 1, "b,c": 2, "d": 3, "e": 4})
+
+    assert await values(admin, device, "?key=b,c") == {"b,c": 2}
+    assert await values(admin, device, "/SERVER_SCOPE?key=a&key=b,c&keys=d,missing") == {"a": 1, "b,c": 2, "d": 3}
+    await admin.call("DELETE", f"{DATA}/{device}/SERVER_SCOPE?key=b,c&key=d")
+    await admin.call("DELETE", f"{DATA}/DEVICE/{device}/SERVER_SCOPE?key=e")
+    assert await values(admin, device) == {"a": 1}
+    assert (await told(admin, "DELETE", f"{DATA}/{device}/SERVER_SCOPE?key=&key="))[0] == 400
+    assert (await told(admin, "DELETE", f"{DATA}/{device}/SERVER_SCOPE?key={'x' * 256}"))[0] == 400
+
+
 async def test_attributes_are_deleted_and_unknown_keys_do_not_matter(admin: Rest) -> None:
     device = await device_id(admin)
     await admin.call("POST", f"{DATA}/{device}/SERVER_SCOPE", {"a": 1, "b": 2, "c": 3})

@@ -37,6 +37,7 @@ async def test_without_keys_all_are_told_and_a_missing_one_is_null(admin: Rest) 
 
     found = await admin.call("GET", f"{where}/values/timeseries?keys=a,missing")
 
+    assert (await admin.call("GET", f"{where}/values/timeseries?key=a&key=b")).keys() == {"a", "b"}
     assert await admin.call("GET", f"{where}/keys/timeseries") == ["a", "b"]
     assert (await admin.call("GET", f"{where}/values/timeseries")).keys() == {"a", "b"}
     assert found["a"] == [{"ts": 1000, "value": "2"}]

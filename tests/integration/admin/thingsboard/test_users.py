@@ -217,6 +217,23 @@ async def test_the_activation_link_does_not_follow_the_host_header(admin: Rest) 
     assert "evil" not in response.text
 
 
+async def test_opening_the_link_says_what_to_do_and_changes_nothing(admin: Rest) -> None:
+    user = await admin.user("u@example.com")
+    token = await admin.activation_token(user)
+    anybody = Rest(admin.server)
+
+    opened = await anybody.send("GET", f"/api/noauth/activate?activateToken={token}")
+
+    assert (opened.status_code, opened.headers["content-type"]) == (200, "text/plain; charset=utf-8")
+    assert f"curl -d @- http://localhost:{admin.server.http_port}/api/noauth/activate\n" in opened.text
+    assert token not in opened.text
+    assert await admin.activation_token(user) == token
+    body = b'{"activateToken": "%b",\n "password": "another good one"}' % token.encode()
+    as_curl_sends_it = {"Content-Type": "application/x-www-form-urlencoded"}
+    done = await anybody.send("POST", "/api/noauth/activate", content=body, headers=as_curl_sends_it)
+    assert done.status_code == 200
+
+
 async def test_the_link_info_has_the_same_link_and_its_life(admin: Rest) -> None:
     user = await admin.user("u@example.com")
 

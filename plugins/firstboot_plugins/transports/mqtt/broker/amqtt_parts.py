@@ -53,6 +53,12 @@ class InnerHandler(BrokerProtocolHandler):
         super().__init__(broker.plugins_manager)
         self._broker = broker
 
+    async def start(self) -> None:
+        await super().start()
+        if self._reader_stopped.is_set():
+            # The session has ended before amqtt began to wait for that; it would wait for ever.
+            await self.handle_connection_closed()
+
     async def handle_publish(self, publish_packet: PublishPacket) -> None:
         """Acknowledge a message when it is with all its receivers; amqtt itself does so before anybody has it."""
         header, payload, session = publish_packet.variable_header, publish_packet.payload, self.session
