@@ -25,7 +25,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("rows", nargs="*", metavar="row", help="what to measure; without it everything")
-    parser.add_argument("--quick", action="store_true", help="smaller and shorter: under 3 minutes, not 25")
+    parser.add_argument("--quick", action="store_true", help="smaller and shorter: under 3 minutes, not 30")
     parser.add_argument("--write-docs", action="store_true", help="keep the results and bring the page up to date")
     parser.add_argument("--seconds", type=float, help="length of one load")
     parser.add_argument("--pairs", type=int, help="how often both sides are loaded")

@@ -15,7 +15,6 @@ from benchmarks.frames import token
 from firstboot.clock import Clock, new_public_id
 from firstboot.config import ConfigSource
 from firstboot.core import Core, lay_foundation, open_core
-from firstboot.devices import seal_credentials
 from firstboot.model import (
     PROVISION_STATE,
     PROVISIONED,
@@ -25,6 +24,7 @@ from firstboot.model import (
     ReprovisionPolicy,
     Scope,
 )
+from firstboot.sealed_credentials import seal_credentials
 from firstboot.storage import AuditEntry, CreateDevice, Outcome
 
 _BATCH = 4096

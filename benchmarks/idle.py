@@ -1,7 +1,7 @@
 """Devices that have logged in and say nothing: held by a process of their own, so that the load is not slowed.
 
-Started with port, number and first device. Writes a line when all are logged in, and at the end of its standard
-input the number of sessions that the server has not closed meanwhile.
+Started with port, number, first device and a topic filter that each subscribes to, or none. Writes a line when all
+are logged in, and at the end of its input the number of sessions that the server has not closed meanwhile.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from benchmarks import frames
 from benchmarks.client import on_uvloop
-from benchmarks.scripts import log_in
 from benchmarks.servers import Server
 
 _AT_ONCE = 50
@@ -22,30 +22,38 @@ _AT_ONCE = 50
 
 class _Session(asyncio.Protocol):
     def __init__(self) -> None:
-        self.accepted = asyncio.get_running_loop().create_future()
+        self._answer: asyncio.Future[bytes] | None = None
         self.open = True
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport: asyncio.Transport = transport  # type: ignore[assignment]
+
+    async def ask(self, request: bytes) -> bytes:
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        return await self._answer
+
     def data_received(self, data: bytes) -> None:
-        if not self.accepted.done():
-            self.accepted.set_result(data[3] == 0)
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.open = False
-        if not self.accepted.done():
-            self.accepted.set_result(False)
+        self.data_received(b"")
 
 
-async def _hold(port: int, sessions: int, first: int) -> None:
+async def _hold(port: int, sessions: int, first: int, topic_filter: str) -> None:
     loop = asyncio.get_running_loop()
     held: list[_Session] = []
     indexes = iter(range(first, first + sessions))
 
     async def log_in_all() -> None:
         for index in indexes:
-            transport, session = await loop.create_connection(_Session, "127.0.0.1", port)
-            transport.write(log_in(index))
-            if not await session.accepted:
+            _, session = await loop.create_connection(_Session, "127.0.0.1", port)
+            if await session.ask(frames.log_in(index)) != frames.CONNACK:
                 raise RuntimeError(f"device {index} was refused")
+            if topic_filter and await session.ask(frames.subscribe(topic_filter.encode())) != frames.SUBACK:
+                raise RuntimeError(f"device {index} may not subscribe to {topic_filter}")
             held.append(session)
 
     await asyncio.gather(*(log_in_all() for _ in range(_AT_ONCE)))
@@ -55,12 +63,13 @@ async def _hold(port: int, sessions: int, first: int) -> None:
 
 
 @contextmanager
-def idle_sessions(server: Server, sessions: int, first: int = 0) -> Iterator[None]:
-    """Keep so many devices logged in until the end of the block.
+def idle_sessions(server: Server, sessions: int, first: int = 0, topic_filter: bytes = b"") -> Iterator[None]:
+    """Keep so many devices logged in until the end of the block, each with a subscription if there is a filter.
 
     Raises: `RuntimeError` when one is refused, or closed before its time.
     """
-    command = [sys.executable, "-m", "benchmarks.idle", str(server.port), str(sessions), str(first)]
+    arguments = (str(server.port), str(sessions), str(first), topic_filter.decode())
+    command = [sys.executable, "-m", "benchmarks.idle", *arguments]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin is not None
     assert process.stdout is not None
@@ -86,5 +95,5 @@ def enough_descriptors(sessions: int) -> bool:
 
 
 if __name__ == "__main__":
-    _port, _sessions, _first = map(int, sys.argv[1:])
-    on_uvloop(lambda: _hold(_port, _sessions, _first))
+    _port, _sessions, _first = map(int, sys.argv[1:4])
+    on_uvloop(lambda: _hold(_port, _sessions, _first, sys.argv[4]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from benchmarks import frames
 
@@ -18,6 +19,7 @@ class Listener(asyncio.Protocol):
         self.messages = 0
         self.subscribed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._held = b""
+        self._news = asyncio.Event()
 
     def data_received(self, data: bytes) -> None:
         data = self._held + data
@@ -29,6 +31,7 @@ class Listener(asyncio.Protocol):
                 self.subscribed.set_result(None)
             at = end
         self._held = data[at:]
+        self._news.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.subscribed.done():
@@ -36,11 +39,15 @@ class Listener(asyncio.Protocol):
 
     async def has_heard(self, messages: int) -> bool:
         """Wait for so many messages; False when they do not come, or are more."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + _PATIENCE_S
-        while self.messages < messages and loop.time() < deadline:
-            await asyncio.sleep(0.01)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE_S):
+                await self._heard(messages)
         return self.messages == messages
+
+    async def _heard(self, messages: int) -> None:
+        while self.messages < messages:
+            self._news.clear()
+            await self._news.wait()
 
 
 async def listen(port: int, requests: bytes) -> Listener:

@@ -24,8 +24,8 @@ RESULTS = Path(__file__).with_name("results.json")
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "benchmarks.md"
 
 _REGION = re.compile(r"(<!-- measured -->\n).*?(<!-- /measured -->)", re.DOTALL)
-_PACKAGES = ("firstboot", "uvloop", "uvicorn", "httptools", "starlette", "asyncpg")
-_VERDICTS = {"aim": "aim", "reach": "reach", "missed": "**missed**"}
+_PACKAGES = ("firstboot", "uvloop", "uvicorn", "httptools", "starlette", "asyncpg", "amqtt")
+_VERDICTS = {"aim": "aim", "reach": "reach", "missed": "**missed**", "": ""}
 
 
 def describe_run(*, quick: bool) -> dict[str, Any]:
@@ -92,7 +92,7 @@ def summary(row: Row) -> str:
     elif row.ours:
         rates = f"  ({_median(asdict(row), 'ours')} a second)"
     verdict = target.judge(row.value)
-    bounds = f"reach {target.reach:g}, aim {target.aim:g}"
+    bounds = f"reach {_bound(target.reach)}, aim {_bound(target.aim)}"
     return f"{row.id:20} {_value(row.value, target):>9}  {verdict:6}  {bounds}{rates}  {row.detail}".rstrip()
 
 
@@ -100,10 +100,14 @@ def _line(id_: str, target: Target, row: Mapping[str, Any]) -> str:
     what = f"`{id_}`: {target.what}" + (f" ({row['detail']})" if row["detail"] else "")
     ours = f"{_median(row, 'ours')}/s" if row["ours"] else ""
     reference = target.reference + (f": {_median(row, 'reference')}/s" if row["reference"] else "")
-    unit = f" {target.unit}" if target.unit else ""
     verdict = _VERDICTS[target.judge(row["value"])]
-    cells = (what, ours, reference, _value(row["value"], target), f"{target.reach:g}{unit}")
-    return f"| {' | '.join(cells)} | {target.aim:g}{unit} | {verdict} |"
+    bounds = (_bound(target.reach, target.unit), _bound(target.aim, target.unit))
+    cells = (what, ours, reference, _value(row["value"], target), *bounds, verdict)
+    return f"| {' | '.join(cells)} |"
+
+
+def _bound(value: float | None, unit: str = "") -> str:
+    return "none given" if value is None else f"{value:g} {unit}".rstrip()
 
 
 def _median(row: Mapping[str, Any], side: str) -> str:

@@ -5,16 +5,12 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 
 from benchmarks.arithmetic import latency_multiple
 from benchmarks.bench import CLIENTS, Bench, Contestant, Row
-from benchmarks.idle import enough_descriptors, idle_sessions
-from benchmarks.servers import Missing, echo, firstboot, mosquitto, postgres
-
-_SETTLED_SESSIONS = 200
-"""Sessions that come before memory is measured, so that what the first ones load is not counted."""
-_BUSY_DEVICES = 1000
+from benchmarks.idle_rows import idle_at_the_broker, idle_at_the_door
+from benchmarks.servers import firstboot, mosquitto, own_reference, postgres
+from benchmarks.session_rows import connect, publish_broker, publish_telemetry, pubsub_connect
 
 
 def mqtt_sqlite(bench: Bench) -> Iterable[Row]:
@@ -56,22 +52,11 @@ def http_new_connection(bench: Bench) -> Iterable[Row]:
 
 def _http(bench: Bench, row: str, suffix: str) -> Iterable[Row]:
     database = bench.new_database()
-    with echo(bench.directory) as reference, firstboot(database.data_dir, "http") as server:
+    with own_reference("echo", bench.directory) as echo, firstboot(database.data_dir, "http") as server:
         yield bench.compare(
             row,
             Contestant(server, f"http-provision{suffix}", database),
-            Contestant(reference, f"http-echo{suffix}"),
-        )
-
-
-def connect(bench: Bench) -> Iterable[Row]:
-    database = bench.filled_database(bench.effort.devices)
-    with mosquitto(bench.directory) as reference, firstboot(database.data_dir, "mqtt") as server:
-        yield bench.compare(
-            "connect",
-            Contestant(server, "mqtt-connect", database),
-            Contestant(reference, "mqtt-connect"),
-            f"{database.devices:,} credentials",
+            Contestant(echo, f"http-echo{suffix}"),
         )
 
 
@@ -88,29 +73,6 @@ def devices(bench: Bench) -> Iterable[Row]:
                 Contestant(server, "mqtt-provision", full),
                 Contestant(reference, "mqtt-provision", empty),
             )
-
-
-def idle(bench: Bench) -> Iterable[Row]:
-    sessions = bench.effort.idle_sessions
-    if not enough_descriptors(sessions):
-        raise Missing(f"the limit of open files (ulimit -Hn) is too low for {sessions:,} sessions")
-    # The first ones are for the load to log in as: in place of an idle device it would end its session.
-    crowded, alone = (bench.new_database(devices=_BUSY_DEVICES + sessions) for _ in range(2))
-    detail = f"{sessions:,} sessions"
-    with firstboot(crowded.data_dir, "mqtt") as server, firstboot(alone.data_dir, "mqtt") as reference:
-        with idle_sessions(server, _SETTLED_SESSIONS):
-            pass
-        before = server.rss_bytes()
-        with idle_sessions(server, sessions, first=_BUSY_DEVICES):
-            kib = (server.rss_bytes() - before) / 1024 / sessions
-            yield Row(id="session-memory", value=kib, detail=detail)
-            for row, script in (("idle-provision", "mqtt-provision"), ("idle-connect", "mqtt-connect")):
-                yield bench.compare(
-                    row,
-                    Contestant(server, script, replace(crowded, devices=_BUSY_DEVICES)),
-                    Contestant(reference, script, replace(alone, devices=_BUSY_DEVICES)),
-                    detail,
-                )
 
 
 def process(bench: Bench) -> Iterable[Row]:
@@ -133,7 +95,11 @@ MEASUREMENTS: Mapping[Callable[[Bench], Iterable[Row]], tuple[str, ...]] = {
     http_new_connection: ("http-new-connection",),
     connect: ("connect",),
     devices: ("devices-100k", "devices-1m"),
-    idle: ("session-memory", "idle-provision", "idle-connect"),
+    pubsub_connect: ("pubsub-connect",),
+    publish_telemetry: ("publish-telemetry",),
+    publish_broker: ("publish-broker",),
+    idle_at_the_door: ("session-memory", "idle-provision", "idle-connect"),
+    idle_at_the_broker: ("pubsub-memory", "idle-pubsub-connect", "idle-publish"),
     process: ("start", "process-memory"),
 }
 """Which rows come out of which measurement."""

@@ -31,6 +31,7 @@ OWN_TOPIC = b"devices/me/x"
 """Of Firstboot's broker, and different for each device; a reference sees one topic for all."""
 FIRST_COUNT = 10_000_000
 
+
 @dataclass(frozen=True, kw_only=True)
 class Script:
     """A cycle: requests, each but the first sent after the answer to the one before, then the server's close."""
@@ -97,11 +98,8 @@ def _message(load: Load) -> Requests:
 
 def telemetry(number: int) -> bytes:
     """Return a report of three values, as long as every other and different from the one before."""
-    return b'{"temperature":%d.5,"humidity":%d.25,"count":%d}' % (
-        10 + number % 90,
-        10 + number // 7 % 90,
-        FIRST_COUNT + number,
-    )
+    temperature, humidity = 10 + number % 90, 10 + number // 7 % 90
+    return b'{"temperature":%d.5,"humidity":%d.25,"count":%d}' % (temperature, humidity, FIRST_COUNT + number)
 
 
 def _open_session(client: int) -> tuple[bytes, ...]:
@@ -154,9 +152,7 @@ _SUCCESS = b'"SUCCESS"'
 _OWN_REQUEST = b'"deviceName"'
 
 SCRIPTS: Mapping[str, Script] = {
-    "mqtt-provision": Script(
-        requests=_provision, answers=(CONNACK, SUBACK, _SUCCESS), is_complete=is_whole
-    ),
+    "mqtt-provision": Script(requests=_provision, answers=(CONNACK, SUBACK, _SUCCESS), is_complete=is_whole),
     "mqtt-bare": Script(requests=_bare, answers=(CONNACK, SUBACK, _OWN_REQUEST), is_complete=is_whole),
     "mqtt-connect": Script(requests=_login, answers=(CONNACK,), is_complete=is_whole),
     "mqtt-subscribe": Script(requests=_login_in_turn, answers=(CONNACK, SUBACK), is_complete=is_whole),

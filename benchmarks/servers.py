@@ -18,6 +18,9 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped,unused-ignore]
 
 START_PATIENCE_S = 60.0
+AS_IT_COMES: Mapping[str, str] = {}
+NO_RATE_LIMIT: Mapping[str, str] = {"MQTT__MESSAGES_PER_SECOND": "1000000", "MQTT__BURST": "1000000"}
+"""Settings under which one connection may publish as fast as it can."""
 _SBIN = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 _POSTGRES_PROGRAMS = Path("/usr/lib/postgresql")
 
@@ -63,8 +66,13 @@ def find_program(name: str, package: str) -> str:
 
 
 @contextmanager
-def firstboot(data_dir: Path, listener: str, database: str | None = None) -> Iterator[Server]:
-    """Run ``firstboot serve`` as it comes, with its log in a file; ``listener`` is the port to tell."""
+def firstboot(
+    data_dir: Path, listener: str, database: str | None = None, changed: Mapping[str, str] = AS_IT_COMES
+) -> Iterator[Server]:
+    """Run ``firstboot serve`` as it comes, but for what is ``changed``, with its log in a file.
+
+    ``listener`` is the one whose port to tell.
+    """
     ready = data_dir / "ready.json"
     settings = {
         "SERVER__DATA_DIR": str(data_dir),
@@ -72,6 +80,7 @@ def firstboot(data_dir: Path, listener: str, database: str | None = None) -> Ite
         "MQTT__BIND": "127.0.0.1:0",
         "HTTP__BIND": "127.0.0.1:0",
         **({"STORAGE__URL": database} if database else {}),
+        **changed,
     }
     clean = {name: value for name, value in os.environ.items() if not name.startswith("FIRSTBOOT_")}
     environment = clean | {f"FIRSTBOOT_{name}": value for name, value in settings.items()}
@@ -104,11 +113,11 @@ def mosquitto(directory: Path) -> Iterator[Server]:
 
 
 @contextmanager
-def echo(directory: Path) -> Iterator[Server]:
-    """Run the Starlette echo."""
-    port = free_port()
-    with _process([sys.executable, "-m", "benchmarks.echo", str(port)], directory / "echo.log") as process:
-        _await_port(process, port, directory / "echo.log")
+def own_reference(module: str, directory: Path) -> Iterator[Server]:
+    """Run one of our own references: the module of that name beside this one."""
+    port, log = free_port(), directory / f"{module}.log"
+    with _process([sys.executable, "-m", f"benchmarks.{module}", str(port)], log) as process:
+        _await_port(process, port, log)
         yield Server(psutil.Process(process.pid), port)
 
 

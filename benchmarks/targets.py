@@ -8,19 +8,21 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """One row. ``reach`` must be met, ``aim`` is where we want to be."""
+    """One row. ``reach`` must be met, ``aim`` is where we want to be; None where nobody has asked for a number."""
 
     what: str
     reference: str
     """``-`` for a value that stands by itself."""
-    reach: float
-    aim: float
+    reach: float | None
+    aim: float | None
     unit: str = ""
     """Of the value; empty for a ratio."""
     more_is_better: bool = True
 
     def judge(self, value: float) -> str:
-        """Return ``aim``, ``reach`` or ``missed``."""
+        """Return ``aim``, ``reach`` or ``missed``; nothing without a target."""
+        if self.reach is None or self.aim is None:
+            return ""
         sign = 1 if self.more_is_better else -1
         if sign * value >= sign * self.aim:
             return "aim"
@@ -29,6 +31,7 @@ class Target:
 
 _CYCLE = "mosquitto's bare cycle"
 _SAME_IDLE = "the same with no idle session"
+_PUBLISH = "mosquitto's publish, QoS 1"
 _EMPTY = "the same with an empty database"
 
 TARGETS: Mapping[str, Target] = {
@@ -51,6 +54,16 @@ TARGETS: Mapping[str, Target] = {
         aim=0.58,
     ),
     "connect": Target(what="device connect", reference="mosquitto's connect", reach=0.20, aim=0.40),
+    "pubsub-connect": Target(
+        what="device connect with a subscription at the broker",
+        reference="stock amqtt's connect and subscribe",
+        reach=1.8,
+        aim=2.5,
+    ),
+    "publish-telemetry": Target(what="telemetry, QoS 1", reference=_PUBLISH, reach=None, aim=None),
+    "publish-broker": Target(
+        what="publish at the broker, QoS 1, one subscriber", reference=_PUBLISH, reach=None, aim=None
+    ),
     "devices-100k": Target(
         what="MQTT provisioning, 100,000 devices in the database", reference=_EMPTY, reach=0.9, aim=0.95
     ),
@@ -63,6 +76,23 @@ TARGETS: Mapping[str, Target] = {
     "idle-connect": Target(what="device connect beside idle sessions", reference=_SAME_IDLE, reach=0.9, aim=1.0),
     "session-memory": Target(
         what="memory of an idle session", reference="-", reach=6, aim=3, unit="KiB", more_is_better=False
+    ),
+    "pubsub-memory": Target(
+        what="memory of an idle session with a subscription at the broker",
+        reference="-",
+        reach=40,
+        aim=35,
+        unit="KiB",
+        more_is_better=False,
+    ),
+    "idle-pubsub-connect": Target(
+        what="device connect with a subscription at the broker, beside idle sessions",
+        reference=_SAME_IDLE,
+        reach=0.9,
+        aim=1.0,
+    ),
+    "idle-publish": Target(
+        what="publish at the broker beside idle sessions", reference=_SAME_IDLE, reach=None, aim=None
     ),
     "process-memory": Target(
         what="memory of the idle process", reference="-", reach=70, aim=60, unit="MiB", more_is_better=False
