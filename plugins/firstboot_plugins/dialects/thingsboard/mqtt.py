@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
 
 from firstboot.app import Services
 from firstboot.errors import ProfileNotProven, Refused, Unavailable
 from firstboot.model import Origin, Provisioned, ProvisioningRequest
 from firstboot.sessions import device_owner
-from firstboot_plugins.dialects.thingsboard import provisioning_json, provisioning_protobuf
+from firstboot_plugins.dialects.thingsboard import provisioning_json
 from firstboot_plugins.dialects.thingsboard.device_session import DeviceSession
 from firstboot_plugins.dialects.thingsboard.login import log_in
 from firstboot_plugins.dialects.thingsboard.provisioning_request import (
@@ -56,16 +57,25 @@ class ThingsBoardMqtt:
         )
 
 
+class Answers(Protocol):
+    """Answers in one of the two formats."""
+
+    NOT_FOUND: bytes
+    FAILURE: bytes
+
+    def success(self, credentials_type: str, revealed: str | Mapping[str, Any] | None) -> bytes: ...
+
+
 class ProvisionSession:
     """A session that may only ask to be provisioned. It sees its own answers and nothing else."""
 
-    __slots__ = ("_answered", "_granted_qos", "_origin", "_provisioning", "_speaks_protobuf")
+    __slots__ = ("_answered", "_answers", "_granted_qos", "_origin", "_provisioning")
 
     def __init__(self, services: Services, address: str) -> None:
         self._provisioning = services.provisioning
         self._origin = Origin(transport="mqtt", dialect="thingsboard", address=address)
         self._granted_qos: int | None = None
-        self._speaks_protobuf = False
+        self._answers: Answers = provisioning_json
         self._answered: tuple[int, int, Reply] | None = None
         """Packet id, hash of the payload and answer of the last request that a client may send again."""
 
@@ -116,12 +126,15 @@ class ProvisionSession:
         try:
             return provisioning_json.decode_request(payload, self._origin, self._provisioning.credential_types)
         except NotJson:
+            # Protobuf takes three megabytes, which a server needs whose devices speak it.
+            from firstboot_plugins.dialects.thingsboard import provisioning_protobuf
+
             try:
                 request = provisioning_protobuf.decode_request(payload, self._origin)
             except MalformedRequest:
-                self._speaks_protobuf = True
+                self._answers = provisioning_protobuf
                 raise
-            self._speaks_protobuf = True
+            self._answers = provisioning_protobuf
             return request
 
     async def _provision(self, request: ProvisioningRequest) -> Reply:
@@ -148,13 +161,10 @@ class ProvisionSession:
 
     def _success(self, provisioned: Provisioned) -> bytes:
         credentials = provisioned.credentials
-        revealed = self._provisioning.reveal(credentials)
-        if self._speaks_protobuf:
-            return provisioning_protobuf.success(credentials.type, revealed)
-        return provisioning_json.success(credentials.type, revealed)
+        return self._answers.success(credentials.type, self._provisioning.reveal(credentials))
 
     def _not_found(self) -> bytes:
-        return provisioning_protobuf.NOT_FOUND if self._speaks_protobuf else provisioning_json.NOT_FOUND
+        return self._answers.NOT_FOUND
 
     def _failure(self) -> bytes:
-        return provisioning_protobuf.FAILURE if self._speaks_protobuf else provisioning_json.FAILURE
+        return self._answers.FAILURE

@@ -25,6 +25,10 @@ _RETAIN_AS_PUBLISHED = 0x08
 _numbers = itertools.count(1)
 
 
+class SessionOver(Exception):
+    """The session has ended while something that its client had asked for waited to be served."""
+
+
 @dataclass(frozen=True, slots=True)
 class Subscription:
     """One filter of a session. ``inner`` is its form in the broker, None for a filter of the dialect."""
@@ -38,8 +42,8 @@ class ClientSession:
     """The session of one client. Messages for it arrive here, whether it is connected or not."""
 
     __slots__ = (
-        "_inner", "_number", "_opening", "_pubsub", "client_id", "filters", "outgoing", "owner", "received",
-        "rights", "sink",
+        "_inner", "_number", "_opening", "_pubsub", "client_id", "filters", "is_over", "outgoing", "owner",
+        "received", "rights", "sink",
     )  # fmt: skip
 
     def __init__(
@@ -59,6 +63,7 @@ class ClientSession:
         self._number = next(_numbers)
         self._inner: InnerSession | None = None
         self._opening: asyncio.Lock | None = None
+        self.is_over = False
 
     def inner_filter(self, topic_filter: str) -> str | None:
         """Return a filter as the broker knows it; None when the client may not subscribe to it."""
@@ -111,7 +116,8 @@ class ClientSession:
             self.sink(ordinary)
 
     def close(self) -> None:
-        """End what the session is in the broker."""
+        """End the session, also in the broker, and for good: messages of its client may still wait to be served."""
+        self.is_over = True
         if self._inner is not None:
             self._inner.close()
             self._inner = None
@@ -133,10 +139,16 @@ class ClientSession:
         )
 
     async def _inner_session(self) -> InnerSession:
+        if self.is_over:
+            raise SessionOver
         if self._inner is None:
             self._opening = self._opening or asyncio.Lock()
             async with self._opening:
                 if self._inner is None:
                     assert self.owner is not None  # who has rights is somebody
-                    self._inner = await self._pubsub.open(self.owner, self.deliver)
+                    inner = await self._pubsub.open(self.owner, self.deliver)
+                    if self.is_over:
+                        inner.close()
+                        raise SessionOver
+                    self._inner = inner
         return self._inner

@@ -55,6 +55,8 @@ logger = logging.getLogger(__name__)
 
 FLUSH_S = 5.0
 """Time for the last bytes to reach a peer before the socket is torn down."""
+PUSHED_TOGETHER = 64
+"""Messages for one client, at most, that one write waits for."""
 HIGH_WATER = 65536
 """Bytes in the write buffer above which messages wait where they can be counted; asyncio's own mark."""
 
@@ -76,8 +78,8 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_client", "_exchange", "_filled_at", "_is_stalled", "_keep_alive_s", "_left_behind", "_linger_until",
-        "_quiet_since", "_reader", "_session", "_tokens", "_topics", "_transport", "address", "door",
-        "is_expelled", "level", "origin", "phase",
+        "_quiet_since", "_reader", "_session", "_tokens", "_topics", "_transport", "_will_flush", "address",
+        "door", "is_expelled", "level", "origin", "phase",
     )  # fmt: skip
 
     def __init__(self, door: Door) -> None:
@@ -92,6 +94,7 @@ class Connection(asyncio.Protocol):
         self._keep_alive_s = door.connect_timeout_s
         self._linger_until = 0.0
         self._is_stalled = False
+        self._will_flush = False
         self._session: OpenSession | None = None
         self._topics: SessionTopics | None = None
         self._client: ClientSession | None = None
@@ -321,7 +324,19 @@ class Connection(asyncio.Protocol):
         except NotAcknowledged:
             self.overflow()
         else:
+            self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        """Write what is pushed in one turn of the event loop together: most of its cost is the system call."""
+        if self._client is not None and self._client.outgoing.waiting >= PUSHED_TOGETHER:
             self.flush()
+        elif not self._will_flush:
+            self._will_flush = True
+            asyncio.get_running_loop().call_soon(self._flush_pushed)
+
+    def _flush_pushed(self) -> None:
+        self._will_flush = False
+        self.flush()
 
     def overflow(self) -> None:
         """Drop a client that does not take what is sent to it (threat MQ-11)."""

@@ -36,6 +36,11 @@ class Message:
     delivered: Callable[[], Awaitable[None]] | None = None
     """Awaited once the client has acknowledged the message (QoS 1)."""
 
+    @property
+    def size(self) -> int:
+        """How many bytes it counts for while it waits."""
+        return len(self.topic) + len(self.payload)
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:

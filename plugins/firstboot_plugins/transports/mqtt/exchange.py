@@ -158,7 +158,7 @@ class Exchange:
     async def _work(self, waiting: deque[Request]) -> None:
         """Serve requests in order: also after the client has left, but not after it was sent away."""
         connection = self._connection
-        while waiting and not connection.is_expelled:
+        while waiting and not connection.is_expelled and not self._session.is_over:
             packet = waiting[0]
             try:
                 if isinstance(packet, Publish):
@@ -170,7 +170,8 @@ class Exchange:
                 else:
                     await self._unsubscribe(packet)
             except Exception:
-                logger.exception("a request could not be served")
+                if not self._session.is_over:
+                    logger.exception("a request could not be served")
                 connection.leave(Reason.IMPLEMENTATION_SPECIFIC_ERROR, "failed")
             waiting.popleft()
             connection.go_on()
@@ -192,11 +193,13 @@ class Exchange:
             else:
                 reply = Reply(await session.publish(packet))
         except Exception:
-            logger.exception("a message could not be served")
-            reply = Reply(Reason.IMPLEMENTATION_SPECIFIC_ERROR, close=True)
+            if not session.is_over:
+                logger.exception("a message could not be served")
+            reply = Reply(Reason.IMPLEMENTATION_SPECIFIC_ERROR, close=True, must_tell=True)
         if not exactly_once:
             self._numbered -= packet.qos > 0
-        elif reply.reason >= Reason.UNSPECIFIED_ERROR and self._connection.level == V5:
+        elif reply.reason >= Reason.UNSPECIFIED_ERROR and (self._connection.level == V5 or reply.must_tell):
+            # The client learns that it was not taken; when it comes again it is not a duplicate.
             session.received.discard(packet.packet_id or 0)
         return reply
 

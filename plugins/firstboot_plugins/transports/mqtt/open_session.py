@@ -114,15 +114,16 @@ class OpenSession:
                 at_ms=services.clock.now_ms(),
             )
             services.observers.tell("firstboot_device_disconnected", event)
-        return self._leave_behind()
+        return self._leave_behind(taken_over=why == SessionEnd.TAKEN_OVER.value)
 
-    def _leave_behind(self) -> bool:
+    def _leave_behind(self, *, taken_over: bool) -> bool:
         will, delay_s = self._will, 0.0
         if will is not None and self._connect.level == V5:
             delay_s = min(will.will.properties.get(Property.WILL_DELAY_INTERVAL, 0), self._life_s)
-        if will is not None and not delay_s:
+        late_will = will if delay_s else None
+        is_kept = self._life_s > 0 and self._door.stored.keep(
+            self.client, self.login.slot, self._life_s, late_will, delay_s, taken_over=taken_over
+        )
+        if will is not None and not (is_kept and delay_s):
             self._door.fire(will)
-            will = None
-        if self._life_s:
-            self._door.stored.keep(self.client, self.login.slot, self._life_s, will, delay_s)
-        return bool(self._life_s)
+        return is_kept

@@ -19,6 +19,7 @@ from firstboot_plugins.transports.mqtt.packets import (
     Pubrel,
     Reason,
 )
+from firstboot_plugins.transports.mqtt.properties import write_properties
 
 Delivered = Callable[[], Awaitable[None]]
 
@@ -42,7 +43,7 @@ class Ordinary(Message):
 
     @property
     def size(self) -> int:
-        return len(self.topic) + len(self.payload)
+        return len(self.topic) + len(self.payload) + len(write_properties(self.properties))
 
 
 @dataclass(slots=True)
@@ -84,8 +85,8 @@ class Outgoing:
         self.attach(connect)
 
     def attach(self, connect: Connect) -> None:
-        """Take the limits of the client's new connection; what was kept for it does not count against them."""
-        self._allowed_bytes = self._bytes + self._most_bytes
+        """Take the limits of the client's new connection; what was kept for it may be more than they allow."""
+        self._allowed_bytes = max(self._bytes, self._most_bytes)
         self._level = connect.level
         # Only MQTT 5 has these two properties.
         self._window = min(self._most, connect.properties.get(Property.RECEIVE_MAXIMUM, self._most))
@@ -104,7 +105,7 @@ class Outgoing:
     def send(self, message: Message) -> None:
         """Put a message behind those that wait; `next` gives it out. Raises: `NotAcknowledged`."""
         queue = self._waiting if message.qos else self._unnumbered
-        size = len(message.topic) + len(message.payload)
+        size = message.size
         if queue and (len(queue) >= self._most_waiting or self._bytes + size > self._allowed_bytes):
             raise NotAcknowledged
         self._bytes += size
@@ -125,7 +126,7 @@ class Outgoing:
         """Return the next frame to write; nothing when the client must acknowledge others first."""
         while self._unnumbered or (self._waiting and self._has_room(self._waiting[0])):
             message = (self._unnumbered or self._waiting).pop(0)
-            self._bytes -= len(message.topic) + len(message.payload)
+            self._bytes -= message.size
             if frame := self._frame(message):
                 return frame
         while self._later and self._has_room(self._later[0]):

@@ -61,6 +61,9 @@ class Property(IntEnum):
 
 Properties = Mapping[Property, Any]
 
+MOST_USER_PROPERTIES = 64
+"""In one packet. Small ones take thirty times their size in memory, and time for every subscriber (threat MQ-17)."""
+
 _P = Property
 _ACKNOWLEDGEMENT = frozenset({_P.REASON_STRING, _P.USER_PROPERTY})
 _MESSAGE = frozenset(
@@ -195,7 +198,7 @@ def read_properties(body: bytes, pos: int, allowed: frozenset[Property]) -> tupl
     """Read the property length and the properties behind it.
 
     Raises: `MalformedPacket`, with 0x81 for an identifier that is unknown or has no place in this packet,
-    0x82 for one that is repeated or has a forbidden value.
+    0x82 for one that is repeated or has a forbidden value, 0x97 for too many.
     """
     if not body[pos]:
         return {}, pos + 1
@@ -221,7 +224,10 @@ def _read_section(section: bytes, allowed: frozenset[Property]) -> Properties:
         if key in _NEVER_ZERO and not value:
             raise MalformedPacket(f"property {key.name} is 0", _NEVER_ZERO[key])
         if key is _P.USER_PROPERTY or (key is _P.SUBSCRIPTION_IDENTIFIER and allowed is IN_SERVER_PUBLISH):
-            found.setdefault(key, []).append(value)
+            values = found.setdefault(key, [])
+            values.append(value)
+            if len(values) > MOST_USER_PROPERTIES:
+                raise MalformedPacket("too many user properties", Reason.QUOTA_EXCEEDED)
         elif key in found:
             raise protocol_error(f"property {key.name} occurs twice")
         else:

@@ -49,19 +49,35 @@ class StoredSessions:
         return sum(map(len, self._absent.values()))
 
     def keep(
-        self, session: ClientSession, slot: str, life_s: float, will: LastWill | None, will_delay_s: float
-    ) -> None:
-        """Keep the session of a client that has left; its will fires if it stays away for longer."""
+        self,
+        session: ClientSession,
+        slot: str,
+        life_s: float,
+        will: LastWill | None,
+        will_delay_s: float,
+        *,
+        taken_over: bool,
+    ) -> bool:
+        """Keep the session of a client that has left; its will fires if it stays away for longer.
+
+        ``taken_over``: the client is back already, so all that waits for it is kept (threat MQ-3). Returns False,
+        and keeps nothing, when there is no room for what its client has not acknowledged.
+        """
         assert session.owner is not None  # a stranger's session ends with the connection
-        now = self._now()
+        config, now = self._config, self._now()
+        most = config.max_queued_messages if taken_over else config.max_stored_messages
+        session.outgoing.keep_ordinary(most, config.max_packet_size)
+        held = session.outgoing.held_bytes
+        if held and self._bytes + held > config.max_stored_bytes and not taken_over:
+            return False
         absent = _Absent(session, now + life_s, will, now + will_delay_s)
         session.sink = partial(self._queue, absent)
-        session.outgoing.keep_ordinary(self._config.max_stored_messages, self._config.max_packet_size)
-        self._count(absent, session.outgoing.held_bytes)
+        self._count(absent, held)
         slots = self._absent.setdefault(session.owner, {})
         slots[slot] = absent
         if len(slots) > self._config.max_stored_sessions:
             self._end(session.owner, next(iter(slots)))
+        return True
 
     def resume(self, owner: Owner, slot: str, client_id: str, *, clean_start: bool) -> ClientSession | None:
         """Return the session that a client has left; None if there is none, or it wants none.

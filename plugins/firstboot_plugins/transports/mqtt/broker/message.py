@@ -32,6 +32,10 @@ class BrokerMessage:
     properties: Properties = field(default_factory=dict, repr=False)
     """Response topics in them are inner topics."""
 
+    @property
+    def size(self) -> int:
+        return len(self.topic) + len(self.payload) + len(write_properties(self.properties))
+
     def pack(self) -> bytes:
         """Return all but the topic as bytes."""
         head = _HEAD.pack(self.qos | (_RETAIN if self.retain else 0), self.sender, self.expires_at)

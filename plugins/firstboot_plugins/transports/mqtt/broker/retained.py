@@ -13,6 +13,7 @@ logger = logging.getLogger(__name__)
 
 _OVERHEAD = 256
 """Bytes that a message costs beside its own."""
+_WARN_AGAIN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class _Kept:
 
     @property
     def size(self) -> int:
-        return len(self.message.topic) + len(self.message.payload) + _OVERHEAD
+        return self.message.size + _OVERHEAD
 
 
 class _Level:
@@ -46,6 +47,7 @@ class RetainedMessages:
         """By publisher."""
         self._count: dict[str, int] = {}
         self._bytes: dict[str, int] = {}
+        self._warned_at: dict[str, float] = {}
 
     def __len__(self) -> int:
         return sum(self._count.values())
@@ -59,7 +61,7 @@ class RetainedMessages:
         kept = _Kept(message, publisher)
         count, size = self._count.get(tenant, 0), self._bytes.get(tenant, 0)
         if count >= self._most or size + kept.size > self._most_bytes:
-            logger.warning("a message is not retained: the tenant has too many", extra={"tenant": tenant})
+            self._warn(tenant)
             return
         self._count[tenant] = count + 1
         self._bytes[tenant] = size + kept.size
@@ -68,6 +70,12 @@ class RetainedMessages:
         for name in message.topic.split("/"):
             level = level.children.setdefault(name, _Level())
         level.kept = kept
+
+    def _warn(self, tenant: str) -> None:
+        now = time.monotonic()
+        if now - self._warned_at.get(tenant, -_WARN_AGAIN_S) >= _WARN_AGAIN_S:  # threat SE-6
+            self._warned_at[tenant] = now
+            logger.warning("messages are not retained: the tenant has too many", extra={"tenant": tenant})
 
     def matching(self, topic_filter: str) -> list[BrokerMessage]:
         """Return the messages of the topics that a filter matches."""
