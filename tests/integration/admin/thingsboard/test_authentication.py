@@ -52,6 +52,21 @@ async def test_ra_1_both_headers_are_taken_and_the_first_counts(admin: Rest) -> 
     assert (me["email"], me["authority"]) == (ADMIN, "TENANT_ADMIN")
 
 
+async def test_ra_4_devices_logins_and_activation_need_no_jwt(sqlite_admin: Rest) -> None:
+    admin, anybody = sqlite_admin, Rest(sqlite_admin.server)
+    demo = await admin.server.profile()
+    device_token = (await admin.server.post(demo.request("meter-1")))["credentialsValue"]
+    user = await admin.user("new@example.com")
+    activation = {"activateToken": await admin.activation_token(user), "password": PASSWORD}
+
+    await anybody.call("POST", f"/api/v1/{device_token}/telemetry", {"t": 1})
+    pair = await anybody.call("POST", "/api/noauth/activate?sendActivationMail=False", activation)
+    renewed = await anybody.call("POST", "/api/auth/token", {"refreshToken": pair["refreshToken"]})
+
+    assert renewed.keys() == {"token", "refreshToken"}
+    assert await anybody.refused("GET", "/api/auth/user") == (401, 10, "Authentication failed")
+
+
 async def test_ra_3_a_wrong_password_and_an_unknown_user_get_the_same_answer(admin: Rest) -> None:
     """LG-3."""
     for email, password in ((ADMIN, "wrong one"), ("nobody@example.com", PASSWORD)):
