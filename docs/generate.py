@@ -235,7 +235,8 @@ def command_line() -> str:
     for path, command in commands():
         arguments = [each for each in command.params if not each.opts[0].startswith("-")]
         shown = "".join(
-            f" {each.name.upper()}" if each.required else f" [{each.name.upper()}]..." for each in arguments
+            f" {each.name.upper()}" if each.required else f" [{each.name.upper()}]{'...' * (each.nargs < 0)}"
+            for each in arguments
         )
         parts.append(f"## `{path}{shown}`\n\n{markdown(command.help or '')}\n")
         rows = [(f"`{each.name.upper()}`", "", cell(each.help or "")) for each in arguments]

@@ -52,7 +52,10 @@ def ask(question: str, given: object = None, default: str | None = None, *, secr
     while True:
         # A secret is not shown while it is typed, where somebody could look.
         read = getpass.getpass if secret and sys.stdin.isatty() else input
-        answer = read(f"{question}{hint}: ").strip()
+        try:
+            answer = read(f"{question}{hint}: ").strip()
+        except EOFError:
+            sys.exit(f"\n{question}: nobody is there to ask. Give it as an argument; see --help.")
         if answer:
             return answer
         if default is not None:
@@ -67,11 +70,12 @@ def accepted(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def stored(file: Path) -> dict[str, Any] | None:
-    """Return the credentials of an earlier boot; None on the first."""
+    """Return the credentials of an earlier boot, and say that they are used; None on the first."""
     try:
         credentials: dict[str, Any] = json.loads(file.read_text("utf-8"))
     except FileNotFoundError:
         return None
+    print(f"This is no first boot: the device of {file} goes on. Another needs another --file.", file=sys.stderr)
     return credentials
 
 

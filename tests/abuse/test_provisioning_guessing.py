@@ -15,7 +15,7 @@ from tests.integration.http.raw_http import http_peer, http_request
 from tests.integration.provisioning.asking import ask_all, refusals, statuses
 from tests.integration.provisioning.fake_clock import FakeClock
 
-from firstboot import profiles
+from firstboot import profile_directory
 from firstboot.keyring import Keyring
 from firstboot.throttle import FailureThrottle
 
@@ -58,7 +58,7 @@ async def test_pv_1_an_unknown_key_and_a_wrong_secret_take_the_same_steps(
         return compare(one, other)
 
     monkeypatch.setattr(Keyring, "digest", counted_digest)
-    monkeypatch.setattr(profiles.hmac, "compare_digest", counted_compare)
+    monkeypatch.setattr(profile_directory.hmac, "compare_digest", counted_compare)
 
     await server.post({**demo.request("meter"), "provisionDeviceKey": "x"})
     for_unknown_key = [*steps]

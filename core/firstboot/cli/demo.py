@@ -26,6 +26,9 @@ from firstboot.secret import random_text
 
 PROFILE = "demo"
 _ACTOR = "quickstart"
+_PRINTED = 4
+"""Devices in the printed commands."""
+_MOST_TRIED = 1000
 
 _HEAD = """\
 Firstboot {version} is up. {listeners}
@@ -63,7 +66,7 @@ Provision a device over MQTT, with the answer on the same connection (package mo
 ... with ThingsBoard's Python SDK (pip install tb-mqtt-client mmh3):
 
   python3 -c 'from tb_device_mqtt import TBDeviceMqttClient as C; \\
-    print(C.provision("{mqtt_host}", "{key}", "{secret}", port={mqtt_port}, device_name="meter-4"))'
+    print(C.provision("{mqtt_host}", "{key}", "{secret}", port={mqtt_port}, device_name="{sdk_name}"))'
 """
 
 _TAIL = """\
@@ -91,6 +94,7 @@ async def _show(server: Server) -> None:
     http, mqtt = (_reachable(server, name) for name in ("http", "mqtt"))
     data_dir = server.services.config.server.data_dir
     own_token = random_text(20)
+    names = await _free_names(server, demo.profile.tenant_id)
 
     def request(name: str, **more: str) -> str:
         fields = {"deviceName": name, "provisionDeviceKey": key, "provisionDeviceSecret": secret, **more}
@@ -98,7 +102,7 @@ async def _show(server: Server) -> None:
 
     first_password = data_dir / FILE_NAME
     administrator = [_ADMINISTRATOR] if http and first_password.exists() else []
-    parts = [_HEAD, *administrator, *([_HTTP] if http else []), *([_MQTT] if mqtt else []), _TAIL]
+    parts = [_HEAD, *([_HTTP] if http else []), *([_MQTT] if mqtt else []), *administrator, _TAIL]
     typer.echo(
         "\n".join(parts).format(
             version=__version__,
@@ -109,12 +113,13 @@ async def _show(server: Server) -> None:
             key=key,
             secret=secret,
             http=http,
-            http_request=request("meter-1"),
+            http_request=request(names[0]),
             mqtt_host=mqtt.host if mqtt else "",
             mqtt_port=mqtt.port if mqtt else "",
-            rr_request=request("meter-2"),
+            rr_request=request(names[1]),
             own_token=own_token,
-            own_request=request("meter-3", credentialsType="ACCESS_TOKEN", token=own_token),
+            own_request=request(names[2], credentialsType="ACCESS_TOKEN", token=own_token),
+            sdk_name=names[3],
             command=_command(),
             config_hint="" if str(data_dir) == "firstboot-data" else "  (with the same configuration)",
         )
@@ -134,6 +139,18 @@ def _reachable(server: Server, listener: str) -> Address | None:
     if address is not None and address.host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
         return replace(address, host=server.services.config.server.public_host)
     return address
+
+
+async def _free_names(server: Server, tenant_id: int) -> list[str]:
+    """Return names for the devices of the printed commands that no device has yet."""
+    names: list[str] = []
+    number = 0
+    while len(names) < _PRINTED:
+        number += 1
+        name = f"meter-{number}"
+        if number > _MOST_TRIED or await server.core.storage.find_device(tenant_id, name) is None:
+            names.append(name)
+    return names
 
 
 async def _demo_profile(server: Server) -> NewProfile:

@@ -53,6 +53,8 @@ def create(
     as_json: JsonOption = False,
 ) -> None:
     """Make a user with a password. A SYS_ADMIN belongs to no tenant."""
+    if authority is Authority.SYS_ADMIN and tenant != TENANT:
+        raise typer.BadParameter("a SYS_ADMIN belongs to no tenant", param_hint="'--tenant'")
 
     async def work(core: Core) -> None:
         tenant_id = None if authority is Authority.SYS_ADMIN else (await core.tenant(tenant)).id
@@ -154,9 +156,19 @@ def unlock(email: Email, config: ConfigOption = None) -> None:
 
 
 @app.command()
-def delete(email: Email, config: ConfigOption = None) -> None:
+def delete(
+    email: Email,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    config: ConfigOption = None,
+) -> None:
     """Delete a user. All logins of the user end."""
-    _do(email, config, lambda core, user: core.users.delete(user, actor=actor()), "deleted")
+
+    async def confirmed(core: Core, user: User) -> None:
+        if not yes:
+            typer.confirm(f"Delete user {user.email}?", abort=True)
+        await core.users.delete(user, actor=actor())
+
+    _do(email, config, confirmed, "deleted")
 
 
 @app.command("rotate-signing-key")

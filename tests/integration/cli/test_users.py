@@ -172,7 +172,9 @@ def test_a_user_is_disabled_enabled_unlocked_and_deleted(cli: CommandLine) -> No
     assert cli("user", "enable", ANN).out == f"user {ANN} enabled\n"
     assert listed(cli)[0]["state"] == "active"
     assert cli("user", "unlock", ANN).out == f"user {ANN} unlocked\n"
-    assert cli("user", "delete", ANN).out == f"user {ANN} deleted\n"
+    refused = cli.try_("user", "delete", ANN, stdin="n\n")
+    assert (refused.status, refused.out) == (1, f"Delete user {ANN}? [y/N]: ")
+    assert cli("user", "delete", ANN, "--yes").out == f"user {ANN} deleted\n"
     assert listed(cli) == []
     events = [row["event"] for row in cli("audit", "list", "--json").json]
     assert {"user-disabled", "user-enabled", "user-unlocked", "user-deleted"} <= set(events)

@@ -113,10 +113,26 @@ def test_the_printed_commands_work_and_each_device_shows_up(tmp_path: Path) -> N
         assert again["status"] == "FAILURE"
         terminal.wait_for(r"! meter-1  refused: name-taken\.")
 
+        tokens = json.loads(run(terminal.command("curl .*/api/auth/login")))
+        assert tokens.keys() == {"token", "refreshToken"}
+
         devices = json.loads(firstboot(environment(tmp_path), "device", "list", "--json").stdout)
         assert [device["name"] for device in devices] == ["meter-1", "meter-2", "meter-3"]
         assert terminal.end() == 0
     assert "Traceback" not in terminal.text
+
+
+def test_a_second_start_prints_names_that_are_free(tmp_path: Path) -> None:
+    require_tool("curl")
+    with quickstart(tmp_path) as terminal:
+        run(terminal.command("curl"))
+        assert terminal.end() == 0
+
+    with quickstart(tmp_path) as terminal:
+        again = json.loads(run(terminal.command("curl")))
+
+        assert again["status"] == "SUCCESS"
+        terminal.wait_for(r"\+ meter-2  provisioned over http, ACCESS_TOKEN$")
 
 
 def test_the_printed_command_for_the_official_sdk_works(tmp_path: Path) -> None:

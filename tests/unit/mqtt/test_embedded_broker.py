@@ -37,7 +37,7 @@ async def broker() -> AsyncIterator[EmbeddedBroker]:
     ("ours", "theirs"), [(EmbeddedBroker, Broker), (InnerHandler, BrokerProtocolHandler), (LeanSession, Session)]
 )
 def test_what_is_overridden_is_still_there_and_takes_the_same(ours: type, theirs: type) -> None:
-    own = {"open_session", "publish", "forget", "stop", "distribute"}
+    own = {"open_session", "publish", "forget", "retainer", "stop", "distribute"}
     for name, method in vars(ours).items():
         if inspect.isfunction(method) and name != "__init__" and name not in own:
             original = getattr(theirs, name)

@@ -29,4 +29,4 @@ async def test_the_program_of_the_guide_runs(sqlite_admin: Rest, rest_client: Ca
     token, *devices = done.stdout.splitlines()
     assert done.returncode == 0, done.stderr
     assert len(token) == 20
-    assert devices == ["meter-21 sensors"]
+    assert devices == ["heater-21 heaters"]
