@@ -1,4 +1,4 @@
-"""Ends the sessions of a token when it expires."""
+"""Ends what hangs on a token when it expires."""
 
 from __future__ import annotations
 
@@ -11,26 +11,29 @@ LONGEST_WAIT_S = 60.0
 """The wall clock is looked at again after this, because it may be set (threat OP-9)."""
 
 
-class Expiry:
-    """Watches the clock for one session, until the token expires or the session ends."""
+class Expiries:
+    """Watches the clock for every token that has been used, also while it has no session.
 
-    def __init__(self, expires_at_ms: int | None, clock: Clock, sessions: Sessions, owner: Owner) -> None:
+    An absent client's session, its will and its retained messages end with the token, too (threats MQ-9, MQ-10).
+    """
+
+    def __init__(self, clock: Clock, sessions: Sessions) -> None:
         self._clock = clock
         self._sessions = sessions
-        self._owner = owner
-        self._timer: asyncio.Handle | None = None
-        if expires_at_ms is not None:
+        self._watched: set[Owner] = set()
+
+    def watch(self, owner: Owner, expires_at_ms: int | None) -> None:
+        """End all of ``owner`` at that moment; None is never."""
+        if expires_at_ms is not None and owner not in self._watched:
+            self._watched.add(owner)
             # Not at once: the session is just being opened.
-            self._timer = asyncio.get_running_loop().call_soon(self._look, expires_at_ms)
+            asyncio.get_running_loop().call_soon(self._look, owner, expires_at_ms)
 
-    def cancel(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-
-    def _look(self, expires_at_ms: int) -> None:
+    def _look(self, owner: Owner, expires_at_ms: int) -> None:
         left_s = (expires_at_ms - self._clock.now_ms()) / 1000
         if left_s <= 0:
-            self._sessions.end(self._owner, SessionEnd.CREDENTIALS_CHANGED)
+            self._watched.discard(owner)
+            self._sessions.end(owner, SessionEnd.CREDENTIALS_CHANGED)
         else:
             loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(min(left_s, LONGEST_WAIT_S), self._look, expires_at_ms)
+            loop.call_later(min(left_s, LONGEST_WAIT_S), self._look, owner, expires_at_ms)

@@ -9,10 +9,10 @@ from firstboot.model import ApiToken, Origin
 from firstboot.scopes import PUBLISH, SUBSCRIBE, filters
 from firstboot.secret import Secret, random_text
 from firstboot.sessions import Owner
-from firstboot_plugins.dialects.applications.expiry import Expiry
+from firstboot_plugins.dialects.applications.expiry import Expiries
 from firstboot_plugins.dialects.applications.feed import Feed
 from firstboot_plugins.dialects.applications.session import ApplicationTopics
-from firstboot_plugins.transports.mqtt.dialect import ConnectRefused, Login, Sender, SessionTopics
+from firstboot_plugins.transports.mqtt.dialect import ConnectRefused, Login, SessionTopics
 from firstboot_plugins.transports.mqtt.packets import Connect
 from firstboot_plugins.transports.mqtt.rights import ApplicationRights
 
@@ -30,6 +30,7 @@ class ApplicationsMqtt:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._feed = Feed(services.live_events)
+        self._expiries = Expiries(services.clock, services.sessions)
 
     def provision_session(self, connect: Connect, origin: Origin) -> SessionTopics | None:
         """Take none."""
@@ -51,16 +52,12 @@ class ApplicationsMqtt:
 
     def _login(self, token: ApiToken, client_id: str) -> Login:
         owner = Owner("api-token", token.id)
-
-        def topics(send: Sender) -> SessionTopics:
-            expiry = Expiry(token.expires_at_ms, self._services.clock, self._services.sessions, owner)
-            return ApplicationTopics(token, send, self._feed, expiry.cancel)
-
+        self._expiries.watch(owner, token.expires_at_ms)
         return Login(
             dialect=self.name,
             owner=owner,
             name=token.name,
-            topics=topics,
+            topics=lambda send: ApplicationTopics(token, send, self._feed),
             # Clients without an id of their own are never the same client.
             slot=client_id or f"auto-{random_text(18)}",
             rights=rights_of(token),

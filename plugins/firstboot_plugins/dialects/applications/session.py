@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from firstboot.model import ApiToken
 from firstboot_plugins.dialects.applications.feed import Feed
 from firstboot_plugins.dialects.applications.topics import is_ours, matches, scopes_needed
@@ -18,12 +16,11 @@ class ApplicationTopics:
     of the filters that match it.
     """
 
-    def __init__(self, token: ApiToken, send: Sender, feed: Feed, on_close: Callable[[], object]) -> None:
+    def __init__(self, token: ApiToken, send: Sender, feed: Feed) -> None:
         self.tenant_id = token.tenant_id
         self._scopes = frozenset(token.scopes)
         self._send = send
         self._feed = feed
-        self._on_close = on_close
         self._filters: dict[str, tuple[list[str], int]] = {}
 
     def owns(self, topic: str) -> bool:
@@ -50,7 +47,6 @@ class ApplicationTopics:
     def close(self) -> None:
         self._filters.clear()
         self._feed.leave(self)
-        self._on_close()
 
     def wants(self, topic: str) -> int | None:
         levels = topic.split("/")

@@ -10,7 +10,7 @@ from firstboot.errors import Unavailable
 from firstboot.model import Origin
 from firstboot.secret import random_text
 from firstboot_plugins.transports.mqtt.config import MqttConfig
-from firstboot_plugins.transports.mqtt.dialect import ConnectRefused, Login
+from firstboot_plugins.transports.mqtt.dialect import FAILURES, ConnectRefused, Login
 from firstboot_plugins.transports.mqtt.packets import Connect, Property, Reason
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ async def judge(door: Door, connect: Connect, origin: Origin) -> Login:
     except Unavailable as error:
         if door.may_log(origin.address):
             logger.error("a login is not possible now", extra={"reason": str(error)})
-    except Exception:
+    except FAILURES:
         logger.exception("a login failed")
     raise ConnectRefused(V3_UNAVAILABLE, Reason.SERVER_UNAVAILABLE)
 

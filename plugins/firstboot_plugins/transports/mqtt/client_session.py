@@ -116,7 +116,7 @@ class ClientSession:
             self.sink(ordinary)
 
     def close(self) -> None:
-        """End the session, also in the broker, and for good: messages of its client may still wait to be served."""
+        """End the session, also in the broker, and for good: what its client has sent may still wait."""
         self.is_over = True
         if self._inner is not None:
             self._inner.close()

@@ -34,10 +34,10 @@ class MqttConfig:
     """Messages of one connection that wait for their answer, each way."""
 
     messages_per_second: Count = 50
-    """Packets of one connection, on average."""
+    """Packets of one client, on average; also over reconnects."""
 
     burst: Count = 200
-    """Packets of one connection at once."""
+    """Packets of one client at once."""
 
     max_filters: Count = 64
     """Subscriptions of one session."""

@@ -22,7 +22,7 @@ from firstboot_plugins.transports.mqtt.admission import (
     terms,
 )
 from firstboot_plugins.transports.mqtt.client_session import ClientSession
-from firstboot_plugins.transports.mqtt.dialect import ConnectRefused, Message, SessionTopics
+from firstboot_plugins.transports.mqtt.dialect import FAILURES, ConnectRefused, Login, Message, SessionTopics
 from firstboot_plugins.transports.mqtt.exchange import Exchange
 from firstboot_plugins.transports.mqtt.open_session import END_REASONS, OpenSession
 from firstboot_plugins.transports.mqtt.outgoing import NotAcknowledged, Outgoing
@@ -134,7 +134,7 @@ class Connection(asyncio.Protocol):
             self._refuse(V3_REFUSED_VERSION, Reason.UNSUPPORTED_PROTOCOL_VERSION, parting=False)
         except MalformedPacket as error:
             self._violation(error)
-        except Exception:
+        except FAILURES:
             logger.exception("an MQTT packet could not be served", extra={"address": self.address})
             if self.phase is Phase.SILENT:
                 self._refuse(V3_UNAVAILABLE, Reason.SERVER_UNAVAILABLE)
@@ -199,8 +199,7 @@ class Connection(asyncio.Protocol):
         return isinstance(packet, Puback | Pubrec | Pubcomp) and self._client.outgoing.expects(packet)
 
     def _spend_token(self, now: float) -> bool:
-        config = self.door.config
-        self._tokens = min(config.burst, self._tokens + (now - self._filled_at) * config.messages_per_second) - 1
+        self._tokens = self.door.rates.refilled(self._tokens, self._filled_at, now) - 1
         self._filled_at = now
         return self._tokens >= 0
 
@@ -227,11 +226,17 @@ class Connection(asyncio.Protocol):
         judged_at = time.monotonic()
         try:
             login = await judge(self.door, connect, self.origin)
+            if self.phase is Phase.JUDGED:
+                await self._begin(connect, login, judged_at, again=again)
         except ConnectRefused as refusal:
             self._refuse(refusal.v3, refusal.v5)
-            return
-        if self.phase is not Phase.JUDGED:
-            return
+        except FAILURES:
+            logger.exception("a session could not be opened", extra={"address": self.address})
+            if self.phase is Phase.JUDGED:
+                self._refuse(V3_UNAVAILABLE, Reason.SERVER_UNAVAILABLE)
+            self.leave(Reason.IMPLEMENTATION_SPECIFIC_ERROR, "failed")
+
+    async def _begin(self, connect: Connect, login: Login, judged_at: float, *, again: bool) -> None:
         told = terms(connect, self.door.config)
         client_id = connect.client_id or str(told.get(Property.ASSIGNED_CLIENT_IDENTIFIER, ""))
         if login.slot and client_id:
@@ -246,11 +251,10 @@ class Connection(asyncio.Protocol):
             return
         try:
             topics = login.topics(self.push)
-        except Exception:
-            logger.exception("a session could not be opened", extra={"client": login.name})
+        except BaseException:
             session.abandon()
-            self._refuse(V3_UNAVAILABLE, Reason.SERVER_UNAVAILABLE)
-            return
+            raise
+        self._tokens = min(self._tokens, self.door.rates.come_back(login.owner, login.slot, self.door.now()))
         resumed = session.take_client(client_id)
         session.client.sink = self.push
         self._session = session
@@ -409,8 +413,12 @@ class Connection(asyncio.Protocol):
             return
         assert self._topics is not None  # an open session has topics
         assert self._exchange is not None  # and this
+        self.door.rates.leave(session.login.owner, session.login.slot, self._tokens, self._filled_at)
         may_come_back = session.close(why)
-        self._topics.close()
+        try:
+            self._topics.close()
+        except FAILURES:
+            logger.exception("a session could not be closed", extra={"address": self.address})
         if may_come_back:
             return
         if self._exchange.is_busy:

@@ -7,6 +7,7 @@ the dialect sends reaches this session's socket and no other.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -14,6 +15,9 @@ from typing import Protocol
 from firstboot.model import DeviceRef, Origin
 from firstboot.sessions import Owner
 from firstboot_plugins.transports.mqtt.packets import Connect, Publish
+
+FAILURES = (Exception, asyncio.CancelledError, SystemExit, KeyboardInterrupt)
+"""What a dialect may raise though it must not: that connection ends, and the server lives (threat PL-1)."""
 
 
 class ConnectRefused(Exception):

@@ -26,9 +26,10 @@ from firstboot_plugins.transports.mqtt.broker.message import BrokerMessage
 from firstboot_plugins.transports.mqtt.config import MqttConfig
 from firstboot_plugins.transports.mqtt.connection import Connection
 from firstboot_plugins.transports.mqtt.crowd import Crowd
-from firstboot_plugins.transports.mqtt.dialect import ConnectRefused, Login, MqttDialect
+from firstboot_plugins.transports.mqtt.dialect import FAILURES, ConnectRefused, Login, MqttDialect
 from firstboot_plugins.transports.mqtt.packets import Connect, Reason
 from firstboot_plugins.transports.mqtt.pubsub import PubSub, broker_message
+from firstboot_plugins.transports.mqtt.rates import Rates
 from firstboot_plugins.transports.mqtt.stored_sessions import LastWill, StoredSessions
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Door:
         self.provision_linger_s = config.provision_linger.total_seconds()
         self.longest_session_s = config.longest_session.total_seconds()
         self.crowd = Crowd(config.max_unauthenticated, config.max_unauthenticated_per_address)
+        self.rates = Rates(config)
         self.dialects: list[MqttDialect] = []
         self.services: Services
         self.now = time.monotonic
@@ -127,7 +129,11 @@ class Door:
 
     def fire(self, last_will: LastWill) -> None:
         """Publish the will of a client that is gone, if it still might do so itself."""
-        message = broker_message(last_will.will, last_will.rights, sender=0)
+        try:
+            message = broker_message(last_will.will, last_will.rights, sender=0)
+        except FAILURES:
+            logger.exception("a will could not be published")
+            return
         if message is not None:
             self.spawn(self._publish_will(message, last_will.owner))
 
@@ -175,5 +181,6 @@ class Door:
             if self._log_throttle is not None:
                 self._log_throttle.sweep()
             self.stored.sweep()
+            self.rates.sweep(now)
             for connection in list(self._connections):
                 connection.check(now)

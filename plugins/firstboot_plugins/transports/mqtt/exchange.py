@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from firstboot.errors import Unavailable
 from firstboot_plugins.transports.mqtt.client_session import ClientSession
-from firstboot_plugins.transports.mqtt.dialect import Reply, SessionTopics
+from firstboot_plugins.transports.mqtt.dialect import FAILURES, Reply, SessionTopics
 from firstboot_plugins.transports.mqtt.outgoing import Delivered, NotAcknowledged
 from firstboot_plugins.transports.mqtt.packets import (
     Property,
@@ -169,7 +169,7 @@ class Exchange:
                     await self._subscribe(packet)
                 else:
                     await self._unsubscribe(packet)
-            except Exception:
+            except FAILURES:
                 if not self._session.is_over:
                     logger.exception("a request could not be served")
                 connection.leave(Reason.IMPLEMENTATION_SPECIFIC_ERROR, "failed")
@@ -192,10 +192,10 @@ class Exchange:
                 reply = await self._topics.publish(packet)
             else:
                 reply = Reply(await session.publish(packet))
-        except Exception:
+        except FAILURES:
             if not session.is_over:
                 logger.exception("a message could not be served")
-            reply = Reply(Reason.IMPLEMENTATION_SPECIFIC_ERROR, close=True, must_tell=True)
+            reply = Reply(Reason.IMPLEMENTATION_SPECIFIC_ERROR, close=True, must_tell=self._proven)
         if not exactly_once:
             self._numbered -= packet.qos > 0
         elif reply.reason >= Reason.UNSPECIFIED_ERROR and (self._connection.level == V5 or reply.must_tell):

@@ -19,7 +19,7 @@ from firstboot_plugins.transports.mqtt.packets import (
     Pubrel,
     Reason,
 )
-from firstboot_plugins.transports.mqtt.properties import write_properties
+from firstboot_plugins.transports.mqtt.properties import property_bytes
 
 Delivered = Callable[[], Awaitable[None]]
 
@@ -43,7 +43,7 @@ class Ordinary(Message):
 
     @property
     def size(self) -> int:
-        return len(self.topic) + len(self.payload) + len(write_properties(self.properties))
+        return len(self.topic) + len(self.payload) + property_bytes(self.properties)
 
 
 @dataclass(slots=True)
@@ -85,8 +85,8 @@ class Outgoing:
         self.attach(connect)
 
     def attach(self, connect: Connect) -> None:
-        """Take the limits of the client's new connection; what was kept for it may be more than they allow."""
-        self._allowed_bytes = max(self._bytes, self._most_bytes)
+        """Take the limits of the client's new connection; what was kept for it does not count against them."""
+        self._allowed_bytes = self._bytes + self._most_bytes
         self._level = connect.level
         # Only MQTT 5 has these two properties.
         self._window = min(self._most, connect.properties.get(Property.RECEIVE_MAXIMUM, self._most))
@@ -164,7 +164,7 @@ class Outgoing:
             return b""
         return Pubrel(packet_id, Reason.PACKET_ID_NOT_FOUND).encode(self._level)
 
-    def keep_ordinary(self, most: int, largest: int) -> None:
+    def keep_ordinary(self, most: int, largest: int, most_bytes: float = math.inf) -> None:
         """Forget what does not outlive the connection, and what is too much or too large to be kept."""
         self._later.clear()
         self._unnumbered.clear()
@@ -173,9 +173,17 @@ class Outgoing:
             for packet_id, sent in self._unacknowledged.items()
             if sent.message is not None or sent.received
         }
-        kept = [each for each in self._waiting if isinstance(each, Ordinary) and each.size <= largest][:most]
-        self._waiting = list(kept)
-        self._bytes = sum(each.size for each in kept)
+        kept: list[Message] = []
+        self._bytes = 0
+        for message in self._waiting:
+            size = message.size
+            if not isinstance(message, Ordinary) or size > largest:
+                continue
+            if len(kept) == most or self._bytes + size > most_bytes:
+                break
+            kept.append(message)
+            self._bytes += size
+        self._waiting = kept
 
     def again(self) -> bytes:
         """Return what a client that is back must get again, in the old order (MQTT-4.4.0-1)."""

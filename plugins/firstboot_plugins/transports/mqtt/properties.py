@@ -62,7 +62,7 @@ class Property(IntEnum):
 Properties = Mapping[Property, Any]
 
 MOST_USER_PROPERTIES = 64
-"""In one packet. Small ones take thirty times their size in memory, and time for every subscriber (threat MQ-17)."""
+"""In one packet. Small ones take thirty times their size in memory, and time for every subscriber (MQ-17)."""
 
 _P = Property
 _ACKNOWLEDGEMENT = frozenset({_P.REASON_STRING, _P.USER_PROPERTY})
@@ -235,6 +235,11 @@ def _read_section(section: bytes, allowed: frozenset[Property]) -> Properties:
     if _P.AUTHENTICATION_DATA in found and _P.AUTHENTICATION_METHOD not in found:
         raise protocol_error("authentication data without a method")
     return found
+
+
+def property_bytes(properties: Properties) -> int:
+    """Return how many bytes properties take, without their length."""
+    return len(write_properties(properties)) - 1 if properties else 0
 
 
 def write_properties(properties: Properties) -> bytes:

@@ -66,7 +66,8 @@ class StoredSessions:
         assert session.owner is not None  # a stranger's session ends with the connection
         config, now = self._config, self._now()
         most = config.max_queued_messages if taken_over else config.max_stored_messages
-        session.outgoing.keep_ordinary(most, config.max_packet_size)
+        most_bytes = config.max_stored_messages * config.max_packet_size  # also of one that is taken over and over
+        session.outgoing.keep_ordinary(most, config.max_packet_size, most_bytes)
         held = session.outgoing.held_bytes
         if held and self._bytes + held > config.max_stored_bytes and not taken_over:
             return False

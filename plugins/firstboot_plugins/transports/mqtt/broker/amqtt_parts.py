@@ -67,8 +67,6 @@ class InnerHandler(BrokerProtocolHandler):
         assert header.packet_id is not None  # inner sessions publish with QoS 1
         assert session is not None
         assert session.client_id is not None
-        publisher = session.client_id.rpartition("/")[0]
-        self._broker.distribute(
-            header.topic_name, payload.data or b"", publisher if publish_packet.retain_flag else None
-        )
+        retained_by = self._broker.retainer(session.client_id) if publish_packet.retain_flag else None
+        self._broker.distribute(header.topic_name, payload.data or b"", retained_by)
         await self._send_packet(PubackPacket.build(header.packet_id))

@@ -43,6 +43,8 @@ class EmbeddedBroker(Broker):
         self._frames = FrameReader()
         self._inner: dict[InnerSession, asyncio.Task[None]] = {}
         self._opened = 0
+        self._forgotten: dict[str, int] = {}
+        """The last session that a publisher had when its rights ended; until nothing of it can be under way."""
 
     # -- for the door ------------------------------------------------------------------------------
 
@@ -64,7 +66,13 @@ class EmbeddedBroker(Broker):
 
     def forget(self, owner: Owner) -> None:
         """Drop the retained messages of somebody who may publish no longer."""
+        self._forgotten[_publisher(owner)] = self._opened
         self.retained.forget(_publisher(owner))
+
+    def retainer(self, client_id: str) -> str | None:
+        """Return for whom a message of this session is retained; None when its rights have ended meanwhile."""
+        publisher, _, number = client_id.rpartition("/")
+        return publisher if int(number) > self._forgotten.get(publisher, 0) else None
 
     async def stop(self) -> None:
         """End every session, and amqtt."""
@@ -133,6 +141,7 @@ class EmbeddedBroker(Broker):
         while True:
             await asyncio.sleep(60)
             self.retained.drop_expired(time.monotonic())
+            self._forgotten.clear()
 
 
 def _publisher(owner: Owner) -> str:

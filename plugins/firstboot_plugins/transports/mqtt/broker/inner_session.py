@@ -10,6 +10,7 @@ from amqtt.adapters import StreamReaderAdapter
 
 from firstboot_plugins.transports.mqtt.broker.message import BrokerMessage, unpack
 from firstboot_plugins.transports.mqtt.broker.pipe import PipeWriter
+from firstboot_plugins.transports.mqtt.dialect import FAILURES
 from firstboot_plugins.transports.mqtt.packets import (
     Connack,
     Connect,
@@ -119,7 +120,7 @@ class InnerSession:
         if isinstance(packet, BrokerMessage):
             try:
                 self._deliver(packet)
-            except Exception:  # the other receivers get it all the same
+            except FAILURES:  # the other receivers get it all the same
                 logger.exception("a message could not be delivered")
             return
         packet_id = 0 if isinstance(packet, Connack) else packet.packet_id  # type: ignore[union-attr]

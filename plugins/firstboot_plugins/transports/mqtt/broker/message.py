@@ -6,7 +6,12 @@ import struct
 from dataclasses import dataclass, field
 
 from firstboot_plugins.transports.mqtt.packets import Properties
-from firstboot_plugins.transports.mqtt.properties import IN_SERVER_PUBLISH, read_properties, write_properties
+from firstboot_plugins.transports.mqtt.properties import (
+    IN_SERVER_PUBLISH,
+    property_bytes,
+    read_properties,
+    write_properties,
+)
 
 _HEAD = struct.Struct(">BQd")
 _RETAIN = 0x04
@@ -34,7 +39,7 @@ class BrokerMessage:
 
     @property
     def size(self) -> int:
-        return len(self.topic) + len(self.payload) + len(write_properties(self.properties))
+        return len(self.topic) + len(self.payload) + property_bytes(self.properties)
 
     def pack(self) -> bytes:
         """Return all but the topic as bytes."""
