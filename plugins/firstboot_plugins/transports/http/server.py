@@ -25,6 +25,7 @@ from firstboot_plugins.transports.http.answers import ErrorShape, error_response
 from firstboot_plugins.transports.http.config import HttpConfig
 from firstboot_plugins.transports.http.in_flight import Busy, InFlightLimit
 from firstboot_plugins.transports.http.protocol import BoundedProtocol
+from firstboot_plugins.transports.http.routing import GroupedRouter
 from firstboot_plugins.transports.http.waiting import Waiting
 
 logger = logging.getLogger(__name__)
@@ -76,11 +77,9 @@ class HttpTransport:
         routes, shapes = _offers(services)
         errors = _Errors(routes, shapes)
         app = Starlette(
-            routes=routes,
             exception_handlers={HTTPException: errors.http, Busy: errors.busy, Exception: errors.crash},
         )
-        # A redirect would go to whatever host the request named (threat HT-5).
-        app.router.redirect_slashes = False
+        app.router = GroupedRouter(routes)
         settings = {
             "config_http": config,
             "waiting": Waiting(config),
