@@ -46,6 +46,8 @@ class DevicePageQuery(PageQuery):
     profile_id: int | None = None
     ids: frozenset[int] | None = None
     """Only these, such as those that are connected."""
+    not_ids: frozenset[int] = frozenset()
+    """None of these."""
     enabled: bool | None = None
 
 

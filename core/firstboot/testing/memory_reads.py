@@ -83,6 +83,7 @@ class MemoryReads:
             and query.profile_id in (None, device.profile_id)
             and query.enabled in (None, device.enabled)
             and (query.ids is None or device.id in query.ids)
+            and device.id not in query.not_ids
             and _contains(query.text, device.name, device.label)
         ]
         profiles = self._tables.profiles

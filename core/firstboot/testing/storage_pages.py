@@ -143,6 +143,8 @@ class PageTests(StorageSuite):
         assert await pages.page(ids=ids) == (["one", "two"], 2)
         assert await pages.page(ids=ids, customer_id=customer.id) == (["one"], 1)
         assert await pages.page(ids=frozenset()) == ([], 0)
+        assert await pages.page(not_ids=ids) == (["three"], 1)
+        assert await pages.page(ids=ids, not_ids=ids) == ([], 0)
         assert await pages.page(customer_id=987_654) == ([], 0)
 
     async def test_devices_of_other_tenants_are_not_found_by_their_ids(

@@ -98,6 +98,8 @@ class DeviceReads(Reader):
         where.contain(query.text, self.upper, "device.name", "device.label")
         if query.ids is not None:
             where.add(f"device.id IN ({self.ids_from_json})", json.dumps(sorted(query.ids)))
+        if query.not_ids:
+            where.add(f"device.id NOT IN ({self.ids_from_json})", json.dumps(sorted(query.not_ids)))
         rows, total = await read_page(self, _DEVICES, where, query)
         return Page([_device(row) for row in rows], total)
 

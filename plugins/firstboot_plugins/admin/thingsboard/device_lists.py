@@ -156,9 +156,7 @@ async def _page(
 ) -> tuple[Page[Device], DeviceShapes]:
     filters: dict[str, Any] = {"customer_id": customer_id}
     if active is not None:
-        if not active:
-            raise InvalidValue("The list can be filtered by active=true only.")
-        filters["ids"] = call.services.sessions.ids("device")
+        filters["ids" if active else "not_ids"] = call.services.sessions.ids("device")
     rows: Sequence[Device] = ()
     page: Page[Device] = Page(rows, 0)
     chosen = await _profile_ids(call, type_, profile_id)

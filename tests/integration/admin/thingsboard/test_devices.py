@@ -261,6 +261,8 @@ class TestFinding:
         assert page["data"][0] == await admin.call("GET", f"/api/device/info/{device['id']['id']}")
         active = await admin.call("GET", "/api/tenant/deviceInfos?pageSize=9&page=0&active=true")
         assert [info["name"] for info in active["data"]] == ["d1"]
+        others = await admin.call("GET", "/api/tenant/deviceInfos?pageSize=9&page=0&active=false")
+        assert [info["name"] for info in others["data"]] == ["d2"]
         profile = device["deviceProfileId"]["id"]
         query = f"pageSize=9&page=0&deviceProfileId={profile}"
         assert (await admin.call("GET", f"/api/tenant/deviceInfos?{query}"))["totalElements"] == 2
