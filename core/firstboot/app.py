@@ -21,12 +21,17 @@ from firstboot import __version__
 from firstboot.api_tokens import ApiTokenService
 from firstboot.attributes import AttributeService
 from firstboot.changes import ChangeFollower
+from firstboot.claim_throttle import ClaimThrottle
+from firstboot.claim_windows import ClaimWindows
+from firstboot.claiming import Claiming
+from firstboot.claiming_data import ClaimingData
 from firstboot.clock import Clock
-from firstboot.config import Address, AdminConfig, Config, LoginConfig
+from firstboot.config import Address, AdminConfig, ClaimingConfig, Config, LoginConfig
 from firstboot.core import Core, Foundation, Report, open_core
 from firstboot.customers import CustomerService
 from firstboot.data_dir import prepare_data_dir, sole_server
 from firstboot.deciding import Deciders
+from firstboot.deciding_claims import ClaimDeciders
 from firstboot.devices import DeviceService
 from firstboot.downlink import Downlinks
 from firstboot.errors import StartRefused
@@ -38,6 +43,7 @@ from firstboot.login import Authentication
 from firstboot.logins import Logins
 from firstboot.observing import Observers
 from firstboot.offered import Offered
+from firstboot.ownership import Ownership
 from firstboot.plugin_manager import PluginManager
 from firstboot.profile_directory import ProfileDirectory
 from firstboot.profiles import ProfileService
@@ -45,6 +51,7 @@ from firstboot.provisioning import Provisioning
 from firstboot.reports import Reports
 from firstboot.rpc import RpcExchange
 from firstboot.sessions import SessionEnd, Sessions
+from firstboot.signing_up import SigningUp
 from firstboot.storage import Storage
 from firstboot.telemetry import TelemetryService
 from firstboot.tenants import TenantService
@@ -73,6 +80,10 @@ class Services:
     core: Core
     storage: Storage
     devices: DeviceService
+    claim_windows: ClaimWindows
+    ownership: Ownership
+    claiming: Claiming
+    signing_up: SigningUp
     profiles: ProfileService
     profile_directory: ProfileDirectory
     """The profiles in memory, for what is asked often."""
@@ -201,6 +212,22 @@ async def _services(core: Core, listeners: Mapping[str, Address], stack: context
             )
     for background in (follower.follow(), downlinks.tell(), _sweep(throttle), Watchdog(plugins.owner_of).watch()):
         stack.push_async_callback(_cancelled, asyncio.create_task(background))
+    claiming_config = config.section(ClaimingConfig)
+    claiming_data = ClaimingData(core.keyring, claiming_config)
+    windows = ClaimWindows(claiming_config, core.storage, core.commits, core.keyring, clock, observers)
+    ownership = Ownership(claiming_config, core.storage, core.commits, clock, observers)
+    claiming = Claiming(
+        storage=core.storage,
+        commits=core.commits,
+        keyring=core.keyring,
+        clock=clock,
+        windows=windows,
+        ownership=ownership,
+        deciders=ClaimDeciders(plugins),
+        profiles=profiles,
+        throttle=ClaimThrottle(claiming_config, clock),
+        failures=throttle,
+    )
     return Services(
         config=config,
         plugins=plugins,
@@ -227,16 +254,28 @@ async def _services(core: Core, listeners: Mapping[str, Address], stack: context
         clock=clock,
         core=core,
         storage=core.storage,
-        devices=DeviceService(core.storage, core.commits, core.keyring, clock, observers),
+        devices=DeviceService(core.storage, core.commits, core.keyring, clock, claiming_data, observers),
+        claim_windows=windows,
+        ownership=ownership,
+        claiming=claiming,
+        signing_up=SigningUp(
+            config=claiming_config,
+            storage=core.storage,
+            commits=core.commits,
+            passwords=core.passwords,
+            clock=clock,
+            claiming=claiming,
+            ownership=ownership,
+        ),
         profiles=core.profiles,
         profile_directory=profiles,
-        attributes=AttributeService(core.storage, core.commits, observers, clock),
+        attributes=AttributeService(core.storage, core.commits, observers, clock, claiming_data),
         telemetry=TelemetryService(core.storage, core.commits, observers, clock),
         downlinks=downlinks,
         rpc=RpcExchange(downlinks, plugins, core.commits, clock),
         live_events=live_events,
         tenants=core.tenants,
-        customers=core.customers,
+        customers=CustomerService(core.storage, core.commits, clock, ownership),
         users=core.users,
         authentication=Authentication(
             config=config.section(LoginConfig),

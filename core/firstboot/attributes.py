@@ -7,6 +7,7 @@ from typing import Any
 
 from firstboot.attribute_values import check_key, check_values, sizes
 from firstboot.batching import Batcher
+from firstboot.claiming_data import ClaimingData
 from firstboot.clock import Clock
 from firstboot.errors import NotFound
 from firstboot.events import AttributesChanged
@@ -25,11 +26,18 @@ class AttributeService:
     """Sets and deletes attributes. Changes of shared ones reach the device through the log of changes.
 
     In each scope a device has at most 1,000 attributes, and 1 MiB of keys and values (`firstboot.key_limit`).
+    `CLAIMING_DATA` among those of the server opens a claim window (`firstboot.claiming_data`).
     """
 
     def __init__(
-        self, storage: Storage, commits: Batcher[Write, WriteResult], observers: Observers, clock: Clock
+        self,
+        storage: Storage,
+        commits: Batcher[Write, WriteResult],
+        observers: Observers,
+        clock: Clock,
+        claiming_data: ClaimingData,
     ) -> None:
+        self._claiming_data = claiming_data
         self._storage = storage
         self._commits = commits
         self._observers = observers
@@ -60,13 +68,16 @@ class AttributeService:
         if not values:
             return
         check_values(values)
+        at_ms, window = self._clock.now_ms(), None
+        if scope is Scope.SERVER:
+            values, window = self._claiming_data.seal_values(device.public_id, values, at_ms)
         owner = (device.id, scope)
         await self._limit.admit(owner, sizes(values))
-        at_ms = self._clock.now_ms()
         audit = self._audit("attributes-saved", device, scope, values, actor, origin, at_ms)
-        await self._do(
-            device, SaveAttributes(device_id=device.id, scope=scope, values=values, at_ms=at_ms, audit=audit)
+        write = SaveAttributes(
+            device_id=device.id, scope=scope, values=values, at_ms=at_ms, audit=audit, claim_window=window
         )
+        await self._do(device, write)
         self._tell(device, scope, values, (), actor, at_ms)
 
     async def delete(
@@ -132,16 +143,6 @@ class AttributeService:
     ) -> AuditEntry | None:
         if actor == DEVICE:
             return None
-        return AuditEntry(
-            at_ms=at_ms,
-            event=event,
-            tenant_id=device.tenant_id,
-            device=device.name,
-            device_id=device.public_id,
-            actor=actor,
-            address=origin.address if origin else "",
-            transport=origin.transport if origin else "",
-            dialect=origin.dialect if origin else "",
-            # The keys alone: a value may be a secret.
-            detail=f"{scope.name.lower()}: {', '.join(keys)}"[:_MAX_DETAIL],
-        )
+        # The keys alone: a value may be a secret.
+        detail = f"{scope.name.lower()}: {', '.join(keys)}"[:_MAX_DETAIL]
+        return AuditEntry.of_device(event, device, origin, at_ms=at_ms, actor=actor, detail=detail)

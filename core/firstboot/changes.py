@@ -15,6 +15,7 @@ from firstboot.profile_directory import ProfileDirectory
 from firstboot.sessions import Owner, SessionEnd, Sessions
 from firstboot.storage import (
     ChangeKind,
+    ChangeOwner,
     CreateProfile,
     DeleteApiToken,
     DeleteAttributes,
@@ -24,6 +25,7 @@ from firstboot.storage import (
     EndUserSession,
     ReplaceCredentials,
     SaveAttributes,
+    SignUp,
     Storage,
     UpdateDevice,
     UpdateProfile,
@@ -47,7 +49,7 @@ _ENDS = {
 _NOTED: frozenset[type] = frozenset(
     {
         ReplaceCredentials, DeleteDevice, UpdateDevice, CreateProfile, UpdateProfile, DeleteProfile,
-        UpdateUser, DeleteUser, EndUserSession, DeleteApiToken,
+        UpdateUser, DeleteUser, EndUserSession, DeleteApiToken, ChangeOwner, SignUp,
     }
 )  # fmt: skip
 _SCOPED: frozenset[type] = frozenset({SaveAttributes, DeleteAttributes})

@@ -240,6 +240,89 @@ class LoginConfig:
     """Passes of one password check over that memory."""
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ClaimingConfig:
+    """Section ``[claiming]``: how customers become owners of devices."""
+
+    allow_by_default: bool = True
+    """Whether devices may open claim windows; otherwise those with the attribute ``claimingAllowed``."""
+
+    duration: TimeLimit = timedelta(hours=24)
+    """How long a window is open whose device has not said for how long."""
+
+    max_duration: TimeLimit = timedelta(hours=24)
+    """The longest that a device may open a window for."""
+
+    allow_empty_secret: bool = True
+    """Whether a device may be claimed with its name alone, while its window is open."""
+
+    empty_secret_duration: TimeLimit = timedelta(minutes=5)
+    """The longest that a window without a secret is open."""
+
+    device_attribute: str = "claimed"
+    """Shared attribute that tells a device whether it belongs to somebody (true, false). Empty: none."""
+
+    failures: Count = 5
+    """Claims of one person that may fail within ``failure_window``; then that person waits."""
+
+    failure_window: TimeLimit = timedelta(minutes=15)
+    """How long a failed claim counts."""
+
+    failure_wait: TimeLimit = timedelta(minutes=15)
+    """How long that person waits before another secret is looked at."""
+
+    failures_per_hour: Count = 100
+    """Claims of one person that may fail in an hour."""
+
+    device_failures_per_hour: Count = 20
+    """Claims of one device by all people of one customer that may fail in an hour."""
+
+    address_failures_per_hour: Count = 100
+    """Claims from one address that may fail in an hour; people who have not failed do not mind."""
+
+    guessed_failures_per_hour: Count = 50
+    """Failed claims of one device in an hour by anybody, at which windows with a weak secret are closed."""
+
+    sign_up: tuple[str, ...] = ()
+    """Names of the tenants where people make their own account while they claim their first device."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TlsSite:
+    """A further certificate, in ``[[tls.site]]``: for clients that ask for one of its names (SNI)."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    cert: Path
+    key: Path
+
+
+TLS_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:!aNULL:!SHA1:!AESCCM:@SECLEVEL=2"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TlsConfig:
+    """Section ``[tls]``: how the server proves who it is, for all listeners that encrypt."""
+
+    cert: Path | None = None
+    """Certificate (PEM): the server's own first, then those that vouch for it. Read anew when it changes."""
+
+    key: Path | None = None
+    """Private key of the certificate (PEM), without a passphrase, closed to others."""
+
+    site: tuple[TlsSite, ...] = ()
+    """Further certificates, as ``[[tls.site]]`` with ``cert`` and ``key``, chosen by the names in them (SNI)."""
+
+    client_ca: Path | None = None
+    """Certificates (PEM) of those who vouch for devices; where listeners ask for client certificates."""
+
+    min_version: Literal["1.2", "1.3"] = "1.2"
+    """The oldest version of TLS that is spoken."""
+
+    ciphers: str = TLS_CIPHERS
+    """What is offered in TLS 1.2, in OpenSSL's words. TLS 1.3 has good ones only."""
+
+
 CORE_SECTIONS: Mapping[str, type] = {
     "server": ServerConfig,
     "plugins": PluginsConfig,
@@ -247,6 +330,8 @@ CORE_SECTIONS: Mapping[str, type] = {
     "provisioning": ProvisioningConfig,
     "admin": AdminConfig,
     "login": LoginConfig,
+    "claiming": ClaimingConfig,
+    "tls": TlsConfig,
 }
 
 Section = TypeVar("Section")

@@ -14,14 +14,25 @@ import txaio
 from firstboot.api_tokens import ApiTokenService
 from firstboot.batching import Batcher
 from firstboot.changes import are_changes
+from firstboot.claim_windows import ClaimWindows
+from firstboot.claiming_data import ClaimingData
 from firstboot.clock import Clock
-from firstboot.config import CORE_SECTIONS, Config, ConfigSource, LoginConfig, PluginsConfig, StorageConfig
+from firstboot.config import (
+    CORE_SECTIONS,
+    ClaimingConfig,
+    Config,
+    ConfigSource,
+    LoginConfig,
+    PluginsConfig,
+    StorageConfig,
+)
 from firstboot.customers import CustomerService
 from firstboot.data_dir import prepare_data_dir
 from firstboot.devices import DeviceService
 from firstboot.errors import ConfigError, FirstbootError, NotFound, StartRefused
 from firstboot.keyring import Keyring
 from firstboot.model import Tenant
+from firstboot.ownership import Ownership
 from firstboot.passwords import Passwords
 from firstboot.plugin_manager import PluginManager
 from firstboot.profiles import ProfileService
@@ -64,6 +75,8 @@ class Core:
     clock: Clock
     profiles: ProfileService
     devices: DeviceService
+    claim_windows: ClaimWindows
+    ownership: Ownership
     tenants: TenantService
     customers: CustomerService
     users: UserService
@@ -163,8 +176,9 @@ async def open_core(foundation: Foundation, clock: Clock) -> AsyncIterator[Core]
             return results
 
         commits: Batcher[Write, WriteResult] = Batcher(write)
-        login = config.section(LoginConfig)
+        login, claiming = config.section(LoginConfig), config.section(ClaimingConfig)
         passwords = Passwords(memory_kib=login.password_memory_kib, passes=login.password_passes)
+        ownership = Ownership(claiming, storage, commits, clock)
         yield Core(
             foundation=foundation,
             storage=storage,
@@ -179,9 +193,11 @@ async def open_core(foundation: Foundation, clock: Clock) -> AsyncIterator[Core]
                 is_strategy=foundation.strategies.__contains__,
                 clock=clock,
             ),
-            devices=DeviceService(storage, commits, keyring, clock),
+            devices=DeviceService(storage, commits, keyring, clock, ClaimingData(keyring, claiming)),
+            claim_windows=ClaimWindows(claiming, storage, commits, keyring, clock),
+            ownership=ownership,
             tenants=TenantService(storage, commits, clock),
-            customers=CustomerService(storage, commits, clock),
+            customers=CustomerService(storage, commits, clock, ownership),
             users=UserService(storage, commits, keyring, passwords, clock),
             api_tokens=ApiTokenService(storage, commits, keyring, clock),
             passwords=passwords,

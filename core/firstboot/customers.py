@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,12 +13,15 @@ from firstboot.attribute_values import check_value
 from firstboot.batching import Batcher
 from firstboot.clock import Clock, new_public_id
 from firstboot.errors import AlreadyExists, InvalidValue, NotFound, VersionConflict
-from firstboot.model import Customer
+from firstboot.model import Customer, Device
 from firstboot.names import clean_name
+from firstboot.ownership import UNASSIGNED, NewOwner, OwnerChanged, Ownership
 from firstboot.storage import (
+    ASKED_FROM,
     AuditEntry,
     CreateCustomer,
     DeleteCustomer,
+    DevicePageQuery,
     Outcome,
     Page,
     PageQuery,
@@ -27,12 +32,17 @@ from firstboot.storage import (
 )
 
 RESERVED_TITLE = "Public"
+_AT_A_TIME = 500
+"""Devices that are taken from a customer at the same time."""
 
 
 class CustomerService:
     """What a tenant does with its customers. Everything is looked for in one tenant only (threat TN-1)."""
 
-    def __init__(self, storage: Storage, commits: Batcher[Write, WriteResult], clock: Clock) -> None:
+    def __init__(
+        self, storage: Storage, commits: Batcher[Write, WriteResult], clock: Clock, ownership: Ownership
+    ) -> None:
+        self._ownership = ownership
         self._storage = storage
         self._commits = commits
         self._clock = clock
@@ -108,14 +118,30 @@ class CustomerService:
         return replace(customer, version=result.version)
 
     async def delete(self, customer: Customer, *, actor: str) -> None:
-        """Delete a customer with its users; its devices stay, and belong to no customer.
+        """Delete a customer with its users; its devices are taken from it before, and stay.
 
         Raises: `NotFound`.
         """
+        query = DevicePageQuery(tenant_id=customer.tenant_id, customer_id=customer.id, page_size=_AT_A_TIME)
+        while devices := (await self._storage.page_devices(query)).rows:
+            await asyncio.gather(*(self._free(device, customer, actor) for device in devices))
         audit = self._audit("customer-deleted", customer, actor)
         _raise_unless_done(
             await self._commits.submit(DeleteCustomer(customer_id=customer.id, audit=audit)), customer
         )
+
+    async def _free(self, device: Device, customer: Customer, actor: str) -> None:
+        # Not one that was claimed by somebody else, or deleted, since it was listed.
+        with contextlib.suppress(OwnerChanged, NotFound):
+            new = NewOwner(
+                customer=None,
+                expected=customer.id,
+                event=UNASSIGNED,
+                how="released",
+                actor=actor,
+                origin=ASKED_FROM.get(),
+            )
+            await self._ownership.change(device, new)
 
     def _audit(self, event: str, customer: Customer, actor: str) -> AuditEntry:
         return AuditEntry(

@@ -11,7 +11,7 @@ from typing import Any
 from firstboot.calls import PluginFailed, PluginRunner, is_refusal_code
 from firstboot.errors import InvalidValue, ProvisioningRefused, Refused, Unavailable
 from firstboot.hookspecs import Change, Refuse
-from firstboot.model import PROVISION_STATE, Attribute, DeviceProposal, ProvisioningRequest, Scope
+from firstboot.model import CLAIMING_DATA, PROVISION_STATE, Attribute, DeviceProposal, ProvisioningRequest, Scope
 from firstboot.names import clean_name
 from firstboot.plugin_manager import PluginManager
 
@@ -71,19 +71,27 @@ def _apply(runner: PluginRunner, proposal: DeviceProposal, answer: object) -> De
     if answer is None:
         return proposal
     try:
-        if isinstance(answer, Refuse):
-            code, reason = answer.code, str(answer.reason)[:MAX_REASON_LENGTH]
-        elif isinstance(answer, Change):
+        if isinstance(answer, Change):
             return _changed(proposal, answer)
-        else:
-            raise InvalidValue(f"it answered with {type(answer).__name__}")
-        if not is_refusal_code(code):
-            raise InvalidValue("its code is not lower-case letters, digits and '-'")
+        code, reason = refusal_of(answer)
     except InvalidValue as error:
         raise _error(runner, f"gave an answer that is not allowed: {error}") from error
     except Exception as error:  # whatever the objects of a plugin may do when they are looked at
         raise _error(runner, f"gave an answer that cannot be used ({type(error).__name__})") from error
     raise ProvisioningRefused(f"{runner.name}: {reason}", code=code)
+
+
+def refusal_of(answer: object) -> tuple[str, str]:
+    """Return code and reason of the `Refuse` that a plugin has answered with.
+
+    Raises: `InvalidValue` when it is none, or has a code that is not allowed.
+    """
+    if not isinstance(answer, Refuse):
+        raise InvalidValue(f"it answered with {type(answer).__name__}")
+    code, reason = answer.code, str(answer.reason)[:MAX_REASON_LENGTH]
+    if not is_refusal_code(code):
+        raise InvalidValue("its code is not lower-case letters, digits and '-'")
+    return code, reason
 
 
 def _changed(proposal: DeviceProposal, change: Change) -> DeviceProposal:
@@ -119,8 +127,8 @@ def _checked(attribute: object) -> Attribute:
     if not isinstance(attribute, Attribute) or not isinstance(attribute.scope, Scope):
         raise InvalidValue("attributes are of type Attribute, with a Scope")
     key = clean_name(_text(attribute.key, "attribute key"), "attribute key")
-    if attribute.scope is Scope.SERVER and key == PROVISION_STATE:
-        raise InvalidValue(f"{PROVISION_STATE} is set by the server")
+    if attribute.scope is Scope.SERVER and key in (PROVISION_STATE, CLAIMING_DATA):
+        raise InvalidValue(f"{key} is set by the server")
     return Attribute(attribute.scope, key, _copied(attribute.value))
 
 

@@ -9,11 +9,12 @@ from uuid import UUID
 
 from firstboot.attribute_values import check_value, check_values
 from firstboot.batching import Batcher
+from firstboot.claiming_data import ClaimingData
 from firstboot.clock import Clock, new_public_id
 from firstboot.errors import AlreadyExists, InvalidValue, LimitReached, NotFound, VersionConflict
 from firstboot.events import CredentialsChanged
 from firstboot.keyring import Keyring
-from firstboot.model import Attribute, Credentials, Customer, Device, DeviceProfile
+from firstboot.model import Attribute, Credentials, Device, DeviceProfile
 from firstboot.names import clean_name
 from firstboot.observing import Observers
 from firstboot.sealed_credentials import seal_credentials, unseal_credentials
@@ -45,6 +46,7 @@ class DeviceDraft:
     credentials: Credentials
     label: str | None = None
     gateway: bool = False
+    gateway_id: int | None = None
     attributes: tuple[Attribute, ...] = ()
     customer_id: int | None = None
     additional_info: Mapping[str, Any] | None = None
@@ -60,9 +62,11 @@ class DeviceService:
         commits: Batcher[Write, WriteResult],
         keyring: Keyring,
         clock: Clock,
+        claiming_data: ClaimingData,
         observers: Observers | None = None,
     ) -> None:
         """``observers``: None where there are none, such as in a command."""
+        self._claiming_data = claiming_data
         self._storage = storage
         self._commits = commits
         self._keyring = keyring
@@ -114,6 +118,16 @@ class DeviceService:
         Raises: `InvalidValue` (`LimitReached` when the profile has as many as it may have), `AlreadyExists`,
         `NotFound` when the profile or the customer is gone.
         """
+        write, device = self.planned(profile, draft, actor=actor)
+        result = await self._commits.submit(write)
+        raise_unless_done(result, device, profile)
+        return replace(device, id=result.id)
+
+    def planned(self, profile: DeviceProfile, draft: DeviceDraft, *, actor: str) -> tuple[CreateDevice, Device]:
+        """Return what makes a device, for whoever writes many at a time, and the device as it will be, but its id.
+
+        Raises: `InvalidValue`.
+        """
         now_ms = self._clock.now_ms()
         for attribute in draft.attributes:
             check_values({attribute.key: attribute.value})
@@ -129,30 +143,31 @@ class DeviceService:
                 name=draft.name,
                 label=draft.label,
                 customer_id=draft.customer_id,
+                gateway_id=draft.gateway_id,
                 additional_info=info or None,
                 details=draft.details,
                 created_at_ms=now_ms,
             )
         )
-        result = await self._commits.submit(
-            CreateDevice(
-                public_id=device.public_id,
-                tenant_id=device.tenant_id,
-                profile_id=device.profile_id,
-                name=device.name,
-                label=device.label,
-                customer_id=device.customer_id,
-                additional_info=device.additional_info,
-                details=device.details,
-                attributes=draft.attributes,
-                credentials=seal_credentials(self._keyring, draft.credentials, device.public_id.bytes),
-                created_at_ms=now_ms,
-                max_devices=profile.limits.max_devices,
-                audit=replace(self._audit("device-created", device, actor), profile=profile.name),
-            )
+        attributes, window = self._claiming_data.seal_attributes(device.public_id, draft.attributes, now_ms)
+        write = CreateDevice(
+            public_id=device.public_id,
+            tenant_id=device.tenant_id,
+            profile_id=device.profile_id,
+            name=device.name,
+            label=device.label,
+            customer_id=device.customer_id,
+            additional_info=device.additional_info,
+            details=device.details,
+            gateway_id=draft.gateway_id,
+            attributes=tuple(attributes),
+            claim_window=window,
+            credentials=seal_credentials(self._keyring, draft.credentials, device.public_id.bytes),
+            created_at_ms=now_ms,
+            max_devices=profile.limits.max_devices,
+            audit=replace(self._audit("device-created", device, actor), profile=profile.name),
         )
-        _raise_unless_done(result, device, profile)
-        return replace(device, id=result.id)
+        return write, device
 
     # -- changing ----------------------------------------------------------------------------------
 
@@ -165,8 +180,9 @@ class DeviceService:
         profile: DeviceProfile | None = None,
         event: str = "device-updated",
     ) -> Device:
-        """Replace what operators may change: name, label, both kinds of details, customer, whether it is enabled.
+        """Replace what operators may change: name, label, gateway, both kinds of details, whether it is enabled.
 
+        Who owns it is another matter (`firstboot.ownership`).
         ``profile``: the device's other profile, whose bounds count. ``expected_version`` None: whatever it is.
 
         Raises: `InvalidValue` (`LimitReached`), `AlreadyExists`, `NotFound`, `VersionConflict`.
@@ -182,17 +198,8 @@ class DeviceService:
                 audit=self._audit(event, device, actor),
             )
         )
-        _raise_unless_done(result, device, profile)
+        raise_unless_done(result, device, profile)
         return replace(device, version=result.version)
-
-    async def assign(self, device: Device, customer: Customer | None, *, actor: str) -> Device:
-        """Give a device to a customer, or (None) to no customer.
-
-        Raises: `NotFound` when either is gone.
-        """
-        if customer is None:
-            return await self._set(device, "device-unassigned", actor, customer_id=None)
-        return await self._set(device, "device-assigned", actor, customer_id=customer.id)
 
     async def set_enabled(self, device: Device, enabled: bool, *, actor: str) -> Device:
         """Let a device log in, or not: its sessions end then.
@@ -235,7 +242,7 @@ class DeviceService:
                 )
             if result.outcome is not Outcome.STALE:  # else the device has just got others: those are void too
                 break
-        _raise_unless_done(result, device, None)
+        raise_unless_done(result, device, None)
         if self._observers is not None and self._observers.wanted(_HOOK):
             event = CredentialsChanged(device=device.ref, credentials_type=credentials.type, at_ms=audit.at_ms)
             self._observers.tell(_HOOK, event)
@@ -247,7 +254,7 @@ class DeviceService:
         """
         audit = self._audit("device-reopened", device, actor)
         write = ReopenDevice(device_id=device.id, at_ms=audit.at_ms, audit=audit)
-        _raise_unless_done(await self._commits.submit(write), device, None)
+        raise_unless_done(await self._commits.submit(write), device, None)
 
     async def delete(self, device: Device, *, actor: str) -> None:
         """Delete a device and all that belongs to it; its sessions end.
@@ -255,17 +262,10 @@ class DeviceService:
         Raises: `NotFound`.
         """
         write = DeleteDevice(device_id=device.id, audit=self._audit("device-deleted", device, actor))
-        _raise_unless_done(await self._commits.submit(write), device, None)
+        raise_unless_done(await self._commits.submit(write), device, None)
 
     def _audit(self, event: str, device: Device, actor: str) -> AuditEntry:
-        return AuditEntry(
-            at_ms=self._clock.now_ms(),
-            event=event,
-            tenant_id=device.tenant_id,
-            device=device.name,
-            device_id=device.public_id,
-            actor=actor,
-        )
+        return AuditEntry.of_device(event, device.ref, at_ms=self._clock.now_ms(), actor=actor)
 
 
 def _checked(device: Device) -> Device:
@@ -280,7 +280,11 @@ def _checked(device: Device) -> Device:
     return replace(device, name=clean_name(device.name, "device name"), label=label)
 
 
-def _raise_unless_done(result: WriteResult, device: Device, profile: DeviceProfile | None) -> None:
+def raise_unless_done(result: WriteResult, device: Device, profile: DeviceProfile | None) -> None:
+    """Say why a write has not happened, if it has not.
+
+    Raises: `AlreadyExists`, `InvalidValue` (`LimitReached`), `NotFound`, `VersionConflict`.
+    """
     match result.outcome:
         case Outcome.DONE:
             return

@@ -10,6 +10,7 @@
     ├── Refused                          a request is answered with a refusal
     │   ├── ProfileNotProven             no such profile, or not its secret: the device learns no more
     │   ├── ProvisioningRefused          the profile is proven, but this device is not provisioned
+    │   ├── ClaimRefused                 a customer does not get a device, or cannot give it back
     │   ├── LoginRefused                 these credentials open nothing
     │   └── NotAuthenticated             nobody knows who asks over REST
     ├── NotAllowed                       known who asks, but it is more than he may do
@@ -122,6 +123,17 @@ class ProvisioningRefused(Refused):
     """The profile is proven, but this device is not provisioned."""
 
     code = "provisioning-refused"
+
+
+class ClaimRefused(Refused):
+    """A customer does not get a device, or cannot give it back. The code is one of `CLAIM_REFUSAL_CODES`."""
+
+    code = "claim-refused"
+
+    def __init__(self, code: str, message: str, *, retry_after_s: int | None = None) -> None:
+        super().__init__(message, code=code)
+        self.retry_after_s = retry_after_s
+        """Seconds to wait after too many failures; None: no need to."""
 
 
 class LoginRefused(Refused):
@@ -249,3 +261,19 @@ REFUSAL_CODES: dict[str, str] = {
     "unavailable": "the database is not there, or the server has too much to do",
 }
 """Every code with which provisioning can be refused, and what it means to an operator."""
+
+CLAIM_REFUSAL_CODES: dict[str, str] = {
+    "wrong-secret": "the device may be claimed now, with another secret",
+    "expired": "the secret is right, and the time to claim the device is over",
+    "not-open": "nobody has opened the device for claiming",
+    "already-claimed": "the device belongs to another customer",
+    "already-yours": "the device belongs to the customer who claims it",
+    "locked": "too many claims have failed; until some time has passed no secret is looked at",
+    "unknown-device": "the tenant has no device of this name",
+    "sign-up-closed": "people cannot make an account by themselves",
+    "empty-secret": "a claim window without a secret is not allowed",
+    "claiming-not-allowed": "the device may not open claim windows: it has no attribute claimingAllowed",
+    "vetoed": "a plugin refused",
+    "plugin-error": "a plugin that has to agree failed or took too long",
+}
+"""Every code with which claiming can be refused, and what it means to an operator."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from firstboot.model import DeviceRef, Origin, Scope, TelemetryPoint
 
@@ -104,11 +105,17 @@ class DeviceRpc:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A customer's wish to own a device, or to give it back."""
+    """A customer's wish to own a device or to give it back, or that it was done."""
 
     device: DeviceRef
     customer: str
-    user: str
+    """Title of the customer who owns it then, or owned it until then."""
+    customer_id: UUID | None
+    """None while somebody signs up, because there is no such customer yet."""
+    actor: str
+    """Who wants or did it, as in the audit log: ``user:<e-mail>``, ``device``, ..."""
+    how: str
+    """``claimed``, ``signed-up``, ``transferred``, ``assigned``, ``with-gateway`` or ``released``."""
     origin: Origin
     at_ms: int
 
@@ -119,6 +126,6 @@ class ClaimWindowOpened:
 
     device: DeviceRef
     opened_by: str
-    """``device`` or ``administrator``."""
+    """``device``, ``administrator`` or ``owner`` (`firstboot.model.ClaimOpener`)."""
     until_ms: int
     at_ms: int

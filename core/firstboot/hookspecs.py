@@ -197,6 +197,18 @@ def firstboot_http_routes(config: Config, services: Services) -> Iterable[object
     """
 
 
+@hookspec
+def firstboot_coap_resources(config: Config, services: Services) -> Iterable[object]:
+    """Offer resources to the CoAP transport.
+
+    Called when the CoAP transport starts. The built-in one takes
+    `firstboot_plugins.transports.coap.resources.CoapResource` objects; one path offered by two plugins stops the
+    start.
+
+    Plugin API: since 1.
+    """
+
+
 # -- deciding: for each request --------------------------------------------------------------------
 
 
@@ -220,17 +232,22 @@ def firstboot_device_provisioning(
 def firstboot_device_claiming(claim: Claim) -> Refuse | Awaitable[Refuse | None] | None:
     """Decide whether a customer may own a device whose secret is already proven.
 
-    Returns: None, or `Refuse`. On an error or time-out the claim is refused.
-    Plugin API: since 1; called by the servers that claim.
+    Called before anything is written; not when an administrator assigns the device.
+
+    Returns: None, or `Refuse`. On an error or time-out the claim is refused with ``plugin-error``.
+    Plugin API: since 1.
     """
 
 
 @hookspec
 def firstboot_device_releasing(claim: Claim) -> Refuse | Awaitable[Refuse | None] | None:
-    """Decide whether an owner may give a device back.
+    """Decide whether an owner may give a device back, or pass it on to another customer.
 
-    Returns: None, or `Refuse`. On an error or time-out the release is refused.
-    Plugin API: since 1; called by the servers that claim.
+    Called before anything is written, whoever releases the device: its owner, an administrator with the call for
+    giving back, or the device itself; not when an administrator assigns it.
+
+    Returns: None, or `Refuse`. On an error or time-out the release is refused with ``plugin-error``.
+    Plugin API: since 1.
     """
 
 
@@ -313,25 +330,25 @@ def firstboot_attributes_changed(event: AttributesChanged) -> object:
 
 @hookspec
 def firstboot_claim_window_opened(event: ClaimWindowOpened) -> object:
-    """Observe that a device may be claimed.
+    """Observe that a device may be claimed, until a moment and with a secret that is not told here.
 
-    Plugin API: since 1; called by the servers that claim.
+    Plugin API: since 1.
     """
 
 
 @hookspec
 def firstboot_device_claimed(event: Claim) -> object:
-    """Observe that a customer owns a device now.
+    """Observe that a customer owns a device now; it is on disk. ``how`` says how that came about.
 
-    Plugin API: since 1; called by the servers that claim.
+    Plugin API: since 1.
     """
 
 
 @hookspec
 def firstboot_device_released(event: Claim) -> object:
-    """Observe that a device was given back.
+    """Observe that a customer does not own a device any more; when another one does, that is told too.
 
-    Plugin API: since 1; called by the servers that claim.
+    Plugin API: since 1.
     """
 
 

@@ -12,6 +12,8 @@ from typing import Any
 
 from firstboot.events import (
     AttributesChanged,
+    Claim,
+    ClaimWindowOpened,
     CredentialsChanged,
     DeviceConnected,
     DeviceDisconnected,
@@ -32,6 +34,9 @@ KINDS: Mapping[str, str] = {
     "firstboot_device_disconnected": "device-disconnected",
     "firstboot_telemetry_received": "telemetry",
     "firstboot_attributes_changed": "attributes",
+    "firstboot_claim_window_opened": "claim-window-opened",
+    "firstboot_device_claimed": "device-claimed",
+    "firstboot_device_released": "device-released",
 }
 """Kind of event by observing hook."""
 
@@ -169,6 +174,17 @@ def _described(event: object) -> tuple[int | None, int, dict[str, Any]]:
         case AttributesChanged():
             changed = {"values": dict(event.values), "deleted": [*event.deleted], "actor": event.actor}
             return _of_device(event.device, event.at_ms, {"scope": event.scope.name.lower(), **changed})
+        case ClaimWindowOpened():
+            opened = {"openedBy": event.opened_by, "untilMs": event.until_ms}
+            return _of_device(event.device, event.at_ms, opened)
+        case Claim():
+            claim = {
+                "customer": event.customer,
+                "customerId": None if event.customer_id is None else str(event.customer_id),
+                "how": event.how,
+                "actor": event.actor,
+            }
+            return _of_device(event.device, event.at_ms, {**claim, **_from(event.origin)})
     raise TypeError(f"nothing is known of {type(event).__name__}")
 
 

@@ -22,6 +22,10 @@ PROVISION_STATE = "provisionState"
 """Key of the `Scope.SERVER` attribute that says whether a device was provisioned."""
 PROVISIONED = "provisioned"
 """Value of `PROVISION_STATE` once it was."""
+CLAIMING_DATA = "claimingData"
+"""Key of the `Scope.SERVER` attribute with which an administrator opens a claim window (ThingsBoard)."""
+CLAIMING_ALLOWED = "claimingAllowed"
+"""Key of the `Scope.SERVER` attribute that lets one device open claim windows where that is not the default."""
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
@@ -56,6 +60,15 @@ class Authority(enum.StrEnum):
     """Does everything within one tenant."""
     CUSTOMER_USER = "CUSTOMER_USER"
     """Sees and uses the devices of one customer."""
+
+
+class ClaimOpener(enum.StrEnum):
+    """Who has opened a claim window."""
+
+    DEVICE = "device"
+    ADMINISTRATOR = "administrator"
+    OWNER = "owner"
+    """The customer who owns the device, for whoever is to own it next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +192,29 @@ class DeviceProfile:
     """Whether the secret was chosen by a person and is shorter than 16 characters."""
     is_default: bool = False
     """Whether devices get this profile when none is named; one in each tenant at most."""
+    claim_with_gateway: bool = False
+    """Whether the devices behind a gateway of this profile get the owner that the gateway gets."""
+    release_by_device: bool = False
+    """Whether a device may take itself from its owner, such as when it is reset."""
     details: Mapping[str, Any] = field(default_factory=dict)
     """What a dialect keeps with a profile and the services do not look at."""
     version: int = 1
     created_at_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerCertificate:
+    """A certificate whose private key the peer has shown to have, on this very connection (threat SE-10).
+
+    Nothing more is known of it: its dates and its names are for the reader to judge.
+    """
+
+    der: bytes = field(repr=False)
+    """The peer's own certificate."""
+    chain: tuple[bytes, ...] = field(default=(), repr=False)
+    """What the peer has sent beside it to vouch for it, each DER, in the peer's order."""
+    is_trusted: bool = False
+    """Whether a chain was found up to ``tls.client_ca`` whose signatures hold. The own dates are not in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +225,8 @@ class Origin:
     dialect: str
     address: str
     """IP address of the peer, without port; empty when there is none (the command line)."""
+    certificate: PeerCertificate | None = field(default=None, repr=False, compare=False)
+    """What the peer has proven with over TLS; None when it was not asked, or has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,6 +304,8 @@ class Device:
     name: str
     customer_id: int | None = None
     """None: the device belongs to no customer."""
+    gateway_id: int | None = None
+    """The gateway that speaks for the device; None: it speaks for itself."""
     enabled: bool = True
     """Whether the device may log in."""
     label: str | None = None
@@ -374,3 +410,18 @@ class Provisioned:
     credentials: Credentials
     confirmable: bool = False
     """Whether a transport that can tell should report the delivery of the answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimWindow:
+    """Permission to claim a device with a secret until a moment. At most one of a device and an opener."""
+
+    device_id: int
+    opened_by: ClaimOpener
+    secret_digest: bytes | None = field(repr=False)
+    """None: nothing opens it, because what an administrator has written cannot be read."""
+    expires_at_ms: int
+    """The last moment at which it is open."""
+    opened_at_ms: int
+    weak: bool = False
+    """Whether the secret can be found by trying."""

@@ -8,14 +8,16 @@ from uuid import uuid4
 
 from firstboot.attributes import AttributeService
 from firstboot.batching import Batcher
+from firstboot.claiming_data import ClaimingData
 from firstboot.clock import Clock
-from firstboot.config import PluginsConfig
+from firstboot.config import ClaimingConfig, PluginsConfig
 from firstboot.devices import DeviceDraft, DeviceService
 from firstboot.errors import Unavailable
 from firstboot.keyring import Keyring
 from firstboot.live_events import LiveEvents
 from firstboot.model import Credentials, Customer, Device, DeviceProfile
 from firstboot.observing import Observers
+from firstboot.ownership import Ownership
 from firstboot.plugin_manager import PluginManager
 from firstboot.profiles import ProfileService
 from firstboot.secret import Secret
@@ -40,7 +42,12 @@ class MemoryServices:
         self.commits = commits
         self.live_events = LiveEvents()
         self.observers = Observers(PluginManager(PluginsConfig()), self.live_events)
-        self.devices = DeviceService(self.storage, commits, self.keyring, self.clock, self.observers)
+        config = ClaimingConfig()
+        claiming_data = ClaimingData(self.keyring, config)
+        self.devices = DeviceService(
+            self.storage, commits, self.keyring, self.clock, claiming_data, self.observers
+        )
+        self.ownership = Ownership(config, self.storage, commits, self.clock, self.observers)
         self.profiles = ProfileService(
             self.storage,
             commits,
@@ -49,7 +56,7 @@ class MemoryServices:
             is_strategy={"allow-create-new", "disabled"}.__contains__,
             clock=self.clock,
         )
-        self.attributes = AttributeService(self.storage, commits, self.observers, self.clock)
+        self.attributes = AttributeService(self.storage, commits, self.observers, self.clock, claiming_data)
         self.telemetry = TelemetryService(self.storage, commits, self.observers, self.clock)
 
     async def _write(self, batch: Sequence[Write]) -> Sequence[WriteResult]:

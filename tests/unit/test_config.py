@@ -99,6 +99,20 @@ OPTIONS: list[tuple[str, str, str, str, Any]] = [
     ("login", "api_token_rate", "7", "7", 7),
     ("login", "password_memory_kib", "8", "8", 8),
     ("login", "password_passes", "1", "1", 1),
+    ("claiming", "allow_by_default", "false", "false", False),
+    ("claiming", "duration", '"1h"', "1h", timedelta(hours=1)),
+    ("claiming", "max_duration", '"2h"', "2h", timedelta(hours=2)),
+    ("claiming", "allow_empty_secret", "false", "false", False),
+    ("claiming", "empty_secret_duration", '"30s"', "30s", timedelta(seconds=30)),
+    ("claiming", "device_attribute", '""', '""', ""),
+    ("claiming", "failures", "3", "3", 3),
+    ("claiming", "failure_window", '"1m"', "1m", timedelta(minutes=1)),
+    ("claiming", "failure_wait", '"1m"', "1m", timedelta(minutes=1)),
+    ("claiming", "failures_per_hour", "7", "7", 7),
+    ("claiming", "device_failures_per_hour", "7", "7", 7),
+    ("claiming", "address_failures_per_hour", "7", "7", 7),
+    ("claiming", "guessed_failures_per_hour", "7", "7", 7),
+    ("claiming", "sign_up", '["default"]', '["default"]', ("default",)),
 ]
 
 
@@ -314,7 +328,7 @@ NOT_ABOVE_ZERO = "give a duration above zero."
     ("toml", "said"),
     [
         ("[servre]\na = 1", "[servre]: no such section. Did you mean server?"),
-        ("[zzz]", "[zzz]: no such section. There are admin, login, plugins, provisioning, server, storage."),
+        ("[zzz]", "[zzz]: no such section. There are admin, claiming, login, plugins, provisioning, server, storage."),
         ("[server]\nlog_levle = 'INFO'", "server.log_levle: no such key. Did you mean log_level?"),
         ("[storage]\nzzz = 1", "storage.zzz: no such key. There are url."),
         ("[server]\nlog_level = 'info'", "server.log_level: not usable: " + NO_LEVEL),

@@ -123,9 +123,9 @@ async def test_a_device_moves_to_another_profile_within_its_bounds(services: Mem
 async def test_a_device_is_given_to_a_customer_and_taken_back(services: MemoryServices) -> None:
     device, customer = await services.device(), await services.customer()
 
-    assigned = await services.devices.assign(device, customer, actor="test")
+    assigned = await services.ownership.assign(device, customer, actor="test")
     assert (await services.devices.get(1, "meter-7")).customer_id == customer.id
-    await services.devices.assign(assigned, None, actor="test")
+    await services.ownership.assign(assigned, None, actor="test")
     assert (await services.devices.get(1, "meter-7")).customer_id is None
     assert len(await services.audit("device-assigned")) == len(await services.audit("device-unassigned")) == 1
 
@@ -135,7 +135,7 @@ async def test_tn_1_a_device_is_not_given_to_another_tenants_customer(services: 
     device, customer = await services.device(), await services.customer(tenant_id=other.id)
 
     with pytest.raises(NotFound):
-        await services.devices.assign(device, customer, actor="test")
+        await services.ownership.assign(device, customer, actor="test")
 
 
 async def test_switching_a_device_off_keeps_what_others_have_changed(services: MemoryServices) -> None:

@@ -11,6 +11,8 @@ import pytest
 
 from firstboot.events import (
     AttributesChanged,
+    Claim,
+    ClaimWindowOpened,
     CredentialsChanged,
     DeviceConnected,
     DeviceDisconnected,
@@ -29,6 +31,23 @@ FROM = {"transport": "mqtt", "dialect": "thingsboard", "address": "192.0.2.1"}
 CHANGED = "firstboot_credentials_changed"
 REFUSED = "firstboot_provisioning_refused"
 
+CLAIM = Claim(
+    device=DEVICE,
+    customer="Acme",
+    customer_id=UUID(int=7),
+    actor="user:a@b.example",
+    how="claimed",
+    origin=ORIGIN,
+    at_ms=5,
+)
+CLAIM_DATA = {
+    **OF_DEVICE,
+    **FROM,
+    "customer": "Acme",
+    "customerId": "00000000-0000-0000-0000-000000000007",
+    "actor": "user:a@b.example",
+    "how": "claimed",
+}
 EVENTS: dict[str, tuple[object, dict[str, Any]]] = {
     "firstboot_device_provisioned": (
         DeviceProvisioned(
@@ -61,6 +80,12 @@ EVENTS: dict[str, tuple[object, dict[str, Any]]] = {
         ),
         {**OF_DEVICE, "scope": "shared", "values": {"a": 1}, "deleted": ["b"], "actor": "user:x"},
     ),
+    "firstboot_claim_window_opened": (
+        ClaimWindowOpened(device=DEVICE, opened_by="device", until_ms=9, at_ms=5),
+        {**OF_DEVICE, "openedBy": "device", "untilMs": 9},
+    ),
+    "firstboot_device_claimed": (CLAIM, CLAIM_DATA),
+    "firstboot_device_released": (CLAIM, CLAIM_DATA),
 }
 
 

@@ -191,7 +191,7 @@ def assign(
     async def work(core: Core) -> None:
         device = await core.devices.get((await core.tenant(tenant)).id, name)
         found = await core.customers.by_title(device.tenant_id, customer) if customer is not None else None
-        await core.devices.assign(device, found, actor=actor())
+        await core.ownership.assign(device, found, actor=actor())
         typer.echo(f"device {device.name} belongs to {found.title if found else 'no customer'}")
 
     with_core(config, work)

@@ -17,6 +17,15 @@ from firstboot.storage.changes import (
     Change,
     ChangeKind,
 )
+from firstboot.storage.claim_writes import (
+    AnyOwner,
+    ChangeOwner,
+    CloseClaimWindows,
+    Follower,
+    NewClaimWindow,
+    OpenClaimWindow,
+    SignUp,
+)
 from firstboot.storage.credentials import (
     FoundCredentials,
     SealedCredentials,
@@ -75,11 +84,13 @@ from firstboot.storage.queries import (
 from firstboot.storage.writes import (
     AppendAudit,
     Write,
+    audits_of,
 )
 
 __all__ = [
     "ASKED_FROM",
     "MAX_USER_SESSIONS",
+    "AnyOwner",
     "AppendAudit",
     "AttributeChange",
     "AuditChain",
@@ -88,6 +99,8 @@ __all__ = [
     "AuditRow",
     "Change",
     "ChangeKind",
+    "ChangeOwner",
+    "CloseClaimWindows",
     "ConfirmDelivery",
     "CreateApiToken",
     "CreateCustomer",
@@ -104,8 +117,11 @@ __all__ = [
     "DevicePageQuery",
     "DeviceQuery",
     "EndUserSession",
+    "Follower",
     "FoundCredentials",
     "HandOut",
+    "NewClaimWindow",
+    "OpenClaimWindow",
     "OpenUserSession",
     "Outcome",
     "Page",
@@ -118,6 +134,7 @@ __all__ = [
     "SaveAttributes",
     "SaveTelemetry",
     "SealedCredentials",
+    "SignUp",
     "Storage",
     "StorageBackend",
     "UpdateCustomer",
@@ -127,4 +144,5 @@ __all__ = [
     "When",
     "Write",
     "WriteResult",
+    "audits_of",
 ]

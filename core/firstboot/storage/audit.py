@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID
 
-from firstboot.model import Origin
+from firstboot.model import DeviceRef, Origin
 
 AuditChain: TypeAlias = Callable[[bytes, bytes], bytes]
 """Gives a row's link from the link before it (``b""`` for the first) and the row's canonical bytes."""
@@ -43,6 +43,13 @@ class AuditEntry:
     transport: str = field(default_factory=lambda: ASKED_FROM.get().transport)
     dialect: str = field(default_factory=lambda: ASKED_FROM.get().dialect)
     detail: str = ""
+
+    @classmethod
+    def of_device(cls, event: str, device: DeviceRef, origin: Origin | None = None, **more: Any) -> AuditEntry:
+        """Return an entry about a device; without ``origin`` the request that is worked on says where from."""
+        if origin is not None:
+            more |= {"address": origin.address, "transport": origin.transport, "dialect": origin.dialect}
+        return cls(event=event, tenant_id=device.tenant_id, device=device.name, device_id=device.public_id, **more)
 
     def canonical(self) -> bytes:
         """Return the bytes that the audit chain covers."""

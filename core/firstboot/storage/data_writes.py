@@ -8,6 +8,7 @@ from typing import Any
 
 from firstboot.model import Scope, TelemetryPoint
 from firstboot.storage.audit import AuditEntry
+from firstboot.storage.claim_writes import NewClaimWindow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,13 +25,16 @@ class SaveAttributes:
     at_ms: int
     audit: AuditEntry | None = None
     """None for what devices report of themselves."""
+    claim_window: NewClaimWindow | None = None
+    """The window that `CLAIMING_DATA` among the values opens, in place of the administrator's last one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteAttributes:
     """Delete attributes of a device. Keys that are not there do not matter, and are not told.
 
-    Deleting `PROVISION_STATE` of `Scope.SERVER` lets the device be provisioned once more, as `ReopenDevice` does.
+    Deleting `PROVISION_STATE` of `Scope.SERVER` lets the device be provisioned once more, as `ReopenDevice` does;
+    deleting `CLAIMING_DATA` closes the administrator's claim window.
     Outcomes: DONE, DEVICE_GONE.
     """
 

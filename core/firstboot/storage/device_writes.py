@@ -10,6 +10,7 @@ from uuid import UUID
 
 from firstboot.model import Attribute, Device
 from firstboot.storage.audit import AuditEntry
+from firstboot.storage.claim_writes import NewClaimWindow
 from firstboot.storage.credentials import SealedCredentials
 
 
@@ -36,6 +37,8 @@ class CreateDevice:
     request_digest: bytes | None = None
     max_devices: int | None = None
     """How many devices the profile may have, this one included."""
+    gateway_id: int | None = None
+    claim_window: NewClaimWindow | None = None
     audit: AuditEntry
 
 
@@ -127,10 +130,10 @@ class DeleteDevice:
 class UpdateDevice:
     """Replace what administrators may change of a device; its ``version`` is counted up.
 
-    Takes from ``device``: name, profile_id, customer_id, enabled, label, additional_info, details. Other
-    processes are told when it is disabled, and its sessions end.
+    Takes from ``device``: name, profile_id, gateway_id, enabled, label, additional_info, details; the customer is
+    changed by `ChangeOwner` alone. Other processes are told when it is disabled, and its sessions end.
     Outcomes: DONE with the new version, DEVICE_GONE, NAME_TAKEN, PROFILE_GONE (also one of another tenant),
-    CUSTOMER_GONE, DEVICE_LIMIT (only when the profile changes), STALE (another version than expected).
+    DEVICE_LIMIT (only when the profile changes), STALE (another version than expected).
     """
 
     device: Device

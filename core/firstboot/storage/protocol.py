@@ -8,6 +8,7 @@ from uuid import UUID
 
 from firstboot.model import (
     ApiToken,
+    ClaimWindow,
     Customer,
     Device,
     DeviceProfile,
@@ -114,6 +115,14 @@ class Storage(Protocol):
         self, device_id: int, scope: Scope | None = None, keys: Collection[str] | None = None
     ) -> Sequence[StoredAttribute]:
         """Return attributes in the order of scope and key. None: of all scopes, or all keys."""
+        ...
+
+    async def claim_windows(self, device_id: int) -> Sequence[ClaimWindow]:
+        """Return the claim windows of a device, also those that are over."""
+        ...
+
+    async def devices_behind(self, gateway_id: int) -> Sequence[Device]:
+        """Return the devices for which a gateway speaks, in the order of their ids."""
         ...
 
     async def latest_telemetry(self, device_id: int, keys: Collection[str] | None = None) -> Sequence[LatestValue]:

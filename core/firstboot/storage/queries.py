@@ -16,6 +16,7 @@ class DeviceQuery:
     tenant_id: int
     after_id: int = 0
     limit: int = 100
+    customer_id: int | None = None
     profile_id: int | None = None
     text: str | None = None
     """Only names that contain this, whatever the case."""

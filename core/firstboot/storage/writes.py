@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from firstboot.storage.audit import AuditEntry
+from firstboot.storage.claim_writes import ChangeOwner, CloseClaimWindows, OpenClaimWindow, SignUp
 from firstboot.storage.data_writes import (
     DeleteAttributes,
     SaveAttributes,
@@ -79,4 +80,16 @@ Write: TypeAlias = (
     | CreateApiToken
     | DeleteApiToken
     | RecordTokenUse
+    | OpenClaimWindow
+    | CloseClaimWindows
+    | ChangeOwner
+    | SignUp
 )
+
+
+def audits_of(write: Write) -> tuple[AuditEntry, ...]:
+    """Return what is appended to the audit log when the write is done."""
+    if isinstance(write, ChangeOwner | SignUp):
+        return write.audits
+    entry: AuditEntry | None = getattr(write, "audit", None)
+    return () if entry is None else (entry,)

@@ -16,15 +16,16 @@ from firstboot.storage import (
     RenewUserSession,
     Write,
     WriteResult,
+    audits_of,
 )
-from firstboot.testing.memory_devices import DeviceWrites
-from firstboot.testing.memory_people import PeopleWrite, PeopleWrites
+from firstboot.testing.memory_claims import ClaimWrite, ClaimWrites
+from firstboot.testing.memory_people import PeopleWrite
 from firstboot.testing.memory_profiles import ProfileWrite, ProfileWrites
 from firstboot.testing.memory_reads import MemoryReads
 from firstboot.testing.memory_tables import Tables
 
 
-class MemoryStorage(DeviceWrites, ProfileWrites, PeopleWrites, MemoryReads):
+class MemoryStorage(ClaimWrites, ProfileWrites, MemoryReads):
     """Keeps everything until the last storage that shares it is gone. One event loop, one process."""
 
     def __init__(self, same_as: MemoryStorage | None = None) -> None:
@@ -57,8 +58,7 @@ class MemoryStorage(DeviceWrites, ProfileWrites, PeopleWrites, MemoryReads):
                 self._end_session(write)
             return WriteResult(obstacle)
         result = self._apply(write)
-        entry: AuditEntry | None = getattr(write, "audit", None)
-        if entry is not None:
+        for entry in audits_of(write):
             self._append(entry, chain)
         return result
 
@@ -73,6 +73,8 @@ class MemoryStorage(DeviceWrites, ProfileWrites, PeopleWrites, MemoryReads):
             yield from self._profile_obstacles(write)
         elif isinstance(write, PeopleWrite):
             yield from self._people_obstacles(write)
+        elif isinstance(write, ClaimWrite):
+            yield from self._claim_obstacles(write)
         elif not isinstance(write, AppendAudit):
             yield from self._device_obstacles(write)
 
@@ -82,6 +84,8 @@ class MemoryStorage(DeviceWrites, ProfileWrites, PeopleWrites, MemoryReads):
             return self._apply_to_profile(write)
         if isinstance(write, PeopleWrite):
             return self._apply_to_people(write)
+        if isinstance(write, ClaimWrite):
+            return self._apply_to_claims(write)
         if isinstance(write, AppendAudit):
             return WriteResult(Outcome.DONE)
         return self._apply_to_device(write)

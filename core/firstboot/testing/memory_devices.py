@@ -6,7 +6,17 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from firstboot.model import PROVISION_STATE, PROVISIONED, Attribute, Device, LatestValue, Scope
+from firstboot.model import (
+    CLAIMING_DATA,
+    PROVISION_STATE,
+    PROVISIONED,
+    Attribute,
+    ClaimOpener,
+    ClaimWindow,
+    Device,
+    LatestValue,
+    Scope,
+)
 from firstboot.storage import (
     AttributeChange,
     ChangeKind,
@@ -15,6 +25,7 @@ from firstboot.storage import (
     DeleteAttributes,
     DeleteDevice,
     HandOut,
+    NewClaimWindow,
     Outcome,
     RecordLogin,
     ReopenDevice,
@@ -106,8 +117,6 @@ class DeviceWrites:
         profile = tables.profiles.get(wanted.profile_id)
         if profile is None or profile.tenant_id != device.tenant_id:
             yield Outcome.PROFILE_GONE
-        if not tables.has_customer(wanted.customer_id, device.tenant_id):
-            yield Outcome.CUSTOMER_GONE
         moves = wanted.profile_id != device.profile_id
         if moves and write.max_devices is not None and self._count(wanted.profile_id) >= write.max_devices:
             yield Outcome.DEVICE_LIMIT
@@ -148,6 +157,7 @@ class DeviceWrites:
             profile_id=write.profile_id,
             name=write.name,
             customer_id=write.customer_id,
+            gateway_id=write.gateway_id,
             label=write.label,
             additional_info=json_copy(write.additional_info),
             details=json_copy(write.details),
@@ -159,7 +169,22 @@ class DeviceWrites:
         self._tables.names[device.tenant_id, device.name] = device.id
         self._tables.credentials[write.credentials.digest] = Kept(write.credentials, device.id)
         self._set_attributes(device.id, write.attributes, write.created_at_ms)
+        if write.claim_window is not None:
+            self._open_for_administrator(device.id, write.claim_window, write.created_at_ms)
         return device.id
+
+    def _open_for_administrator(self, device_id: int, window: NewClaimWindow, at_ms: int) -> None:
+        key = (device_id, ClaimOpener.ADMINISTRATOR)
+        before = self._tables.windows.get(key)
+        digest = window.secret_digest
+        self._tables.windows[key] = ClaimWindow(
+            device_id=device_id,
+            opened_by=ClaimOpener.ADMINISTRATOR,
+            secret_digest=before.secret_digest if digest is None and before is not None else digest,
+            expires_at_ms=window.expires_at_ms,
+            opened_at_ms=at_ms,
+            weak=before.weak if digest is None and before is not None else window.weak,
+        )
 
     def _replace(self, write: ReplaceCredentials) -> None:
         kept = self._tables.credentials
@@ -199,6 +224,9 @@ class DeviceWrites:
         }
         tables.attributes = {key: value for key, value in tables.attributes.items() if key[0] != device_id}
         tables.telemetry = {key: value for key, value in tables.telemetry.items() if key[0] != device_id}
+        tables.windows = {key: value for key, value in tables.windows.items() if key[0] != device_id}
+        for behind in [each.id for each in tables.devices.values() if each.gateway_id == device_id]:
+            tables.change_device(behind, gateway_id=None)
         tables.tell(ChangeKind.DEVICE_DELETED, device_id)
 
     def _update(self, write: UpdateDevice) -> int:
@@ -210,7 +238,7 @@ class DeviceWrites:
             before.id,
             name=wanted.name,
             profile_id=wanted.profile_id,
-            customer_id=wanted.customer_id,
+            gateway_id=wanted.gateway_id,
             enabled=wanted.enabled,
             label=wanted.label,
             additional_info=json_copy(wanted.additional_info),
@@ -224,6 +252,8 @@ class DeviceWrites:
     def _save_attributes(self, write: SaveAttributes) -> None:
         values = [Attribute(write.scope, key, value) for key, value in write.values.items()]
         self._set_attributes(write.device_id, values, write.at_ms)
+        if write.claim_window is not None:
+            self._open_for_administrator(write.device_id, write.claim_window, write.at_ms)
         if write.scope is Scope.SHARED and write.values:
             detail = AttributeChange(updated=tuple(write.values)).to_json()
             self._tables.tell(ChangeKind.ATTRIBUTES, write.device_id, detail)
@@ -235,6 +265,8 @@ class DeviceWrites:
             del attributes[write.device_id, write.scope, key]
         if write.scope is Scope.SERVER and PROVISION_STATE in write.keys:
             self._reopen(write.device_id, write.at_ms)
+        if write.scope is Scope.SERVER and CLAIMING_DATA in write.keys:
+            self._tables.windows.pop((write.device_id, ClaimOpener.ADMINISTRATOR), None)
         if write.scope is Scope.SHARED and there:
             detail = AttributeChange(deleted=tuple(there)).to_json()
             self._tables.tell(ChangeKind.ATTRIBUTES, write.device_id, detail)

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from firstboot.model import (
     ApiToken,
+    ClaimWindow,
     Customer,
     Device,
     DeviceProfile,
@@ -69,6 +70,7 @@ class MemoryReads:
             for device in self._tables.devices.values()
             if device.tenant_id == query.tenant_id
             and device.id > query.after_id
+            and query.customer_id in (None, device.customer_id)
             and query.profile_id in (None, device.profile_id)
             and _contains(query.text, device.name)
         ]
@@ -182,6 +184,12 @@ class MemoryReads:
             for (owner, own_scope, key), (text, at_ms) in sorted(self._tables.attributes.items())
             if owner == device_id and scope in (None, own_scope) and (keys is None or key in keys)
         ]
+
+    async def claim_windows(self, device_id: int) -> Sequence[ClaimWindow]:
+        return [window for window in self._tables.windows.values() if window.device_id == device_id]
+
+    async def devices_behind(self, gateway_id: int) -> Sequence[Device]:
+        return [device for device in self._tables.devices.values() if device.gateway_id == gateway_id]
 
     async def latest_telemetry(self, device_id: int, keys: Collection[str] | None = None) -> Sequence[LatestValue]:
         return [

@@ -11,6 +11,8 @@ from uuid import UUID
 
 from firstboot.model import (
     ApiToken,
+    ClaimOpener,
+    ClaimWindow,
     Customer,
     Device,
     DeviceProfile,
@@ -48,6 +50,7 @@ class Tables:
     attributes: dict[tuple[int, Scope, str], tuple[str, int]] = field(default_factory=dict)
     """Values as JSON text, what a caller does to a list or an object later changes nothing here; and moments."""
     telemetry: dict[tuple[int, str], LatestValue] = field(default_factory=dict)
+    windows: dict[tuple[int, ClaimOpener], ClaimWindow] = field(default_factory=dict)
     credentials: dict[bytes, Kept] = field(default_factory=dict)
     audit: list[AuditRow] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)

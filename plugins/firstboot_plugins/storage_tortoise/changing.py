@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from firstboot.model import PROVISION_STATE, PROVISIONED, Attribute, Scope
 from firstboot.storage import (
     ChangeKind,
@@ -16,9 +14,9 @@ from firstboot.storage import (
     When,
     WriteResult,
 )
+from firstboot_plugins.storage_tortoise.attribute_rows import delete_attribute, set_attributes
 from firstboot_plugins.storage_tortoise.changes import Changes
-from firstboot_plugins.storage_tortoise.creating import last_of_each
-from firstboot_plugins.storage_tortoise.encoding import optional_json, to_json
+from firstboot_plugins.storage_tortoise.encoding import optional_json
 from firstboot_plugins.storage_tortoise.statements import Algorithm, Run, updating
 
 _STATE = (
@@ -31,17 +29,11 @@ _SET_PROVISIONED = (
     "UPDATE device SET provisioned_at_ms = ?, request_digest = ?, delivered_at_ms = NULL, reopened_at_ms = NULL"
     " WHERE id = ?"
 )
-_SET_ATTRIBUTE = (
-    "INSERT INTO attribute (device_id, scope, key, value, updated_at_ms) VALUES (?, ?, ?, ?, ?)"
-    " ON CONFLICT (device_id, scope, key)"
-    " DO UPDATE SET value = excluded.value, updated_at_ms = excluded.updated_at_ms"
-)
-_DELETE_ATTRIBUTE = "DELETE FROM attribute WHERE device_id = ? AND scope = ? AND key = ?"
 _DELETE_EXPIRED = "DELETE FROM credentials WHERE device_id = ? AND valid_until_ms <= ?"
 _INSERT_CREDENTIALS = "INSERT INTO credentials (device_id, type, digest, sealed) VALUES (?, ?, ?, ?)"
 _COUNT = "UPDATE profile_usage SET devices = devices + ? WHERE profile_id = ?"
 _UPDATE = updating(
-    "device", ("name", "profile_id", "customer_id", "enabled", "label", "additional_info", "details")
+    "device", ("name", "profile_id", "gateway_id", "enabled", "label", "additional_info", "details")
 )
 
 _DONE = WriteResult(Outcome.DONE)
@@ -87,7 +79,7 @@ def replace_credentials(write: ReplaceCredentials, changes: Changes) -> Algorith
     if write.provisioned:
         yield from _provision(write)
     else:
-        yield from _set_attributes(device_id, write.attributes, write.at_ms)
+        yield from set_attributes(device_id, write.attributes, write.at_ms)
     changes.tell(ChangeKind.CREDENTIALS, device_id, write.at_ms)
     return _DONE
 
@@ -109,12 +101,7 @@ def _state_obstacle(write: HandOut | ReplaceCredentials) -> Algorithm[Outcome | 
 def _provision(write: HandOut | ReplaceCredentials) -> Algorithm[None]:
     yield Run(_SET_PROVISIONED, (write.at_ms, write.request_digest, write.device_id))
     state = Attribute(Scope.SERVER, PROVISION_STATE, PROVISIONED)
-    yield from _set_attributes(write.device_id, (*write.attributes, state), write.at_ms)
-
-
-def _set_attributes(device_id: int, attributes: Sequence[Attribute], at_ms: int) -> Algorithm[None]:
-    for each in last_of_each(attributes):
-        yield Run(_SET_ATTRIBUTE, (device_id, int(each.scope), each.key, to_json(each.value), at_ms))
+    yield from set_attributes(write.device_id, (*write.attributes, state), write.at_ms)
 
 
 def reopen_device(write: ReopenDevice, changes: Changes) -> Algorithm[WriteResult]:
@@ -127,7 +114,7 @@ def reopen(device_id: int, at_ms: int) -> Algorithm[bool]:
     """Let a device be provisioned once more, if it is there."""
     rows = yield Run("UPDATE device SET reopened_at_ms = ? WHERE id = ? RETURNING id", (at_ms, device_id))
     yield Run(_DELETE_EXPIRED, (device_id, at_ms))
-    yield Run(_DELETE_ATTRIBUTE, (device_id, *_STATE_KEY))
+    yield from delete_attribute(device_id, Scope.SERVER, PROVISION_STATE)
     return bool(rows)
 
 
@@ -160,7 +147,7 @@ def update_device(write: UpdateDevice, changes: Changes) -> Algorithm[WriteResul
     rows = yield Run(
         _UPDATE,
         (
-            device.name, device.profile_id, device.customer_id, int(device.enabled), device.label, info, details,
+            device.name, device.profile_id, device.gateway_id, int(device.enabled), device.label, info, details,
             device.id,
         ),
     )  # fmt: skip
@@ -180,12 +167,6 @@ def _update_obstacle(write: UpdateDevice, *, moves: bool) -> Algorithm[Outcome |
     )
     if rows:
         return Outcome.NAME_TAKEN
-    if device.customer_id is not None:
-        rows = yield Run(
-            "SELECT id FROM customer WHERE id = ? AND tenant_id = ?", (device.customer_id, device.tenant_id)
-        )
-        if not rows:
-            return Outcome.CUSTOMER_GONE
     if not moves:
         return None
     rows = yield Run(

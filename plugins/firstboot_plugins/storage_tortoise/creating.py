@@ -7,11 +7,12 @@ decided here in order, and the unique indexes only stand guard against programs 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from firstboot.model import Attribute
 from firstboot.storage import CreateDevice, Outcome, WriteResult
+from firstboot_plugins.storage_tortoise.attribute_rows import last_of_each
 from firstboot_plugins.storage_tortoise.changes import Changes
+from firstboot_plugins.storage_tortoise.claim_changes import open_for_administrator
 from firstboot_plugins.storage_tortoise.encoding import optional_json, to_json
 from firstboot_plugins.storage_tortoise.statements import Algorithm, Many, ManySql
 
@@ -42,6 +43,7 @@ _DEVICE_COLUMNS = (
     ("label", "text"),
     ("additional_info", "text"),
     ("customer_id", "bigint"),
+    ("gateway_id", "bigint"),
     ("details", "text"),
     ("created_at_ms", "bigint"),
     ("provisioned_at_ms", "bigint"),
@@ -117,7 +119,8 @@ def _insert(writes: Sequence[CreateDevice]) -> Algorithm[list[int]]:
     rows = [
         (
             write.public_id.bytes, write.tenant_id, write.profile_id, write.name, write.label,
-            optional_json(write.additional_info), write.customer_id, optional_json(write.details),
+            optional_json(write.additional_info), write.customer_id, write.gateway_id,
+            optional_json(write.details),
             write.created_at_ms, write.provisioned_at_ms, write.request_digest,
         )
         for write in writes
@@ -132,14 +135,13 @@ def _insert(writes: Sequence[CreateDevice]) -> Algorithm[list[int]]:
         credentials.append((id_, own.type, own.digest, own.sealed))
         for each in last_of_each(write.attributes):
             attributes.append((id_, int(each.scope), each.key, to_json(each.value), write.created_at_ms))
+    windows = [
+        (id_, write.created_at_ms, write.claim_window)
+        for id_, write in zip(ids, writes, strict=True)
+        if write.claim_window is not None
+    ]
     yield Many(_INSERT_CREDENTIALS, credentials)
     yield Many(_INSERT_ATTRIBUTES, attributes)
+    yield from open_for_administrator(windows)
     yield Many(_COUNT, list(Counter(write.profile_id for write in writes).items()))
     return ids
-
-
-def last_of_each(attributes: Sequence[Attribute]) -> Iterable[Attribute]:
-    """Return the attributes without those that a later one of the same scope and key replaces."""
-    if len(attributes) < 2:
-        return attributes
-    return {(each.scope, each.key): each for each in attributes}.values()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from firstboot.model import PROVISION_STATE, Scope
+from firstboot.model import CLAIMING_DATA, PROVISION_STATE, ClaimOpener, Scope
 from firstboot.storage import (
     AttributeChange,
     ChangeKind,
@@ -16,9 +16,10 @@ from firstboot.storage import (
 )
 from firstboot_plugins.storage_tortoise.changes import Changes
 from firstboot_plugins.storage_tortoise.changing import reopen
+from firstboot_plugins.storage_tortoise.claim_changes import CLOSE_WINDOW, open_for_administrator
 from firstboot_plugins.storage_tortoise.encoding import to_json
 from firstboot_plugins.storage_tortoise.moments import existing_devices, found_or_gone
-from firstboot_plugins.storage_tortoise.statements import Algorithm, Many, ManySql
+from firstboot_plugins.storage_tortoise.statements import Algorithm, Many, ManySql, Run
 
 _KEY = (("device_id", "bigint"), ("scope", "smallint"), ("key", "text"))
 # Without a WHERE, SQLite would take ON for the beginning of a join.
@@ -44,15 +45,19 @@ def save_attributes(writes: Sequence[SaveAttributes], changes: Changes) -> Algor
     """Set attributes of the devices that are there."""
     there = yield from existing_devices(write.device_id for write in writes)
     last = {}
+    windows = []
     for write in writes:
         if write.device_id not in there:
             continue
+        if write.claim_window is not None:
+            windows.append((write.device_id, write.at_ms, write.claim_window))
         for key, value in write.values.items():
             last[write.device_id, int(write.scope), key] = (to_json(value), write.at_ms)
         if write.scope is Scope.SHARED and write.values:
             detail = AttributeChange(updated=tuple(write.values)).to_json()
             changes.tell(ChangeKind.ATTRIBUTES, write.device_id, write.at_ms, detail)
     yield Many(_SET_ATTRIBUTES, [(*key, *value) for key, value in last.items()])
+    yield from open_for_administrator(windows)
     return [found_or_gone(write.device_id in there) for write in writes]
 
 
@@ -65,6 +70,8 @@ def delete_attributes(write: DeleteAttributes, changes: Changes) -> Algorithm[Wr
     deleted = {row[0] for row in rows}
     if write.scope is Scope.SERVER and PROVISION_STATE in keys:
         yield from reopen(write.device_id, write.at_ms)
+    if write.scope is Scope.SERVER and CLAIMING_DATA in keys:
+        yield Run(CLOSE_WINDOW, (write.device_id, ClaimOpener.ADMINISTRATOR.value))
     if write.scope is Scope.SHARED and deleted:
         detail = AttributeChange(deleted=tuple(key for key in keys if key in deleted)).to_json()
         changes.tell(ChangeKind.ATTRIBUTES, write.device_id, write.at_ms, detail)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-from firstboot.model import PROVISION_STATE, Device, LatestValue, Scope, StoredAttribute
+from firstboot.model import PROVISION_STATE, ClaimOpener, ClaimWindow, Device, LatestValue, Scope, StoredAttribute
 from firstboot.storage import DevicePageQuery, DeviceQuery, FoundCredentials, Page
 from firstboot_plugins.storage_tortoise.encoding import FOUND_COLUMNS, found_credentials, from_json, storable
 from firstboot_plugins.storage_tortoise.paging import Conditions, Listing, read_page
@@ -30,6 +30,9 @@ _SOME_ATTRIBUTES = ManySql(
     "SELECT attribute.scope, attribute.key, attribute.value, attribute.updated_at_ms FROM v JOIN attribute"
     " ON attribute.device_id = v.device_id AND attribute.scope = v.scope AND attribute.key = v.key",
     (("device_id", "bigint"), ("scope", "smallint"), ("key", "text")),
+)
+_WINDOWS_OF = (
+    "SELECT opened_by, secret_digest, expires_at_ms, opened_at_ms, weak FROM claim_window WHERE device_id = ?"
 )
 _TELEMETRY_OF = "SELECT key, at_ms, value FROM telemetry WHERE device_id = ?"
 _SOME_TELEMETRY = ManySql(
@@ -82,6 +85,7 @@ class DeviceReads(Reader):
         where = Conditions()
         where.add("+device.tenant_id = ?", query.tenant_id)  # with the sign SQLite does not sort a whole tenant
         where.add("device.id > ?", query.after_id)
+        where.equal("device.customer_id", query.customer_id)
         where.equal("device.profile_id", query.profile_id)
         where.contain(query.text, self.upper, "device.name")
         sql = f"SELECT {_DEVICE} FROM device {_STATE} WHERE {where} ORDER BY device.id LIMIT ?"  # noqa: S608
@@ -128,6 +132,26 @@ class DeviceReads(Reader):
             if own_scope in scopes
         ]
         return sorted(found, key=lambda each: (each.scope, each.key))
+
+    async def claim_windows(self, device_id: int) -> Sequence[ClaimWindow]:
+        """See `firstboot.storage.Storage`."""
+        rows = await self._fetch(Run(_WINDOWS_OF, (device_id,)))
+        return [
+            ClaimWindow(
+                device_id=device_id,
+                opened_by=ClaimOpener(opened_by),
+                secret_digest=None if digest is None else bytes(digest),
+                expires_at_ms=expires_at_ms,
+                opened_at_ms=opened_at_ms,
+                weak=bool(weak),
+            )
+            for opened_by, digest, expires_at_ms, opened_at_ms, weak in rows
+        ]
+
+    async def devices_behind(self, gateway_id: int) -> Sequence[Device]:
+        """See `firstboot.storage.Storage`."""
+        sql = f"SELECT {_DEVICE} FROM device {_STATE} WHERE device.gateway_id = ? ORDER BY device.id"  # noqa: S608
+        return [_device(row) for row in await self.search(Run(sql, (gateway_id,)))]
 
     async def latest_telemetry(self, device_id: int, keys: Collection[str] | None = None) -> Sequence[LatestValue]:
         """See `firstboot.storage.Storage`."""

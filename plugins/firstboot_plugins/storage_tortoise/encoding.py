@@ -67,6 +67,8 @@ def _settings(profile: DeviceProfile) -> str:
             "rotation_grace_us": profile.rotation_grace // _MICROSECOND,
             "description": profile.description,
             "weak_secret": profile.weak_secret,
+            "claim_with_gateway": profile.claim_with_gateway,
+            "release_by_device": profile.release_by_device,
             "details": dict(profile.details),
             "limits": {
                 "expires_at_ms": limits.expires_at_ms,
@@ -89,7 +91,9 @@ def read_settings(text: str) -> dict[str, Any]:
         "rotation_grace": settings["rotation_grace_us"] * _MICROSECOND,
         "description": settings["description"],
         "weak_secret": settings["weak_secret"],
-        "details": settings.get("details", {}),  # older programs wrote none
+        "claim_with_gateway": settings.get("claim_with_gateway", False),  # older programs wrote none
+        "release_by_device": settings.get("release_by_device", False),
+        "details": settings.get("details", {}),
         "limits": ProfileLimits(
             expires_at_ms=limits["expires_at_ms"],
             max_devices=limits["max_devices"],

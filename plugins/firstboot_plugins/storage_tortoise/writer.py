@@ -11,6 +11,8 @@ from firstboot.storage import (
     AppendAudit,
     AuditChain,
     AuditEntry,
+    ChangeOwner,
+    CloseClaimWindows,
     ConfirmDelivery,
     CreateApiToken,
     CreateCustomer,
@@ -26,6 +28,7 @@ from firstboot.storage import (
     DeleteUser,
     EndUserSession,
     HandOut,
+    OpenClaimWindow,
     OpenUserSession,
     Outcome,
     RecordLogin,
@@ -35,15 +38,18 @@ from firstboot.storage import (
     ReplaceCredentials,
     SaveAttributes,
     SaveTelemetry,
+    SignUp,
     UpdateCustomer,
     UpdateDevice,
     UpdateProfile,
     UpdateUser,
     Write,
     WriteResult,
+    audits_of,
 )
 from firstboot_plugins.storage_tortoise import (
     changing,
+    claim_changes,
     creating,
     customer_changes,
     device_data,
@@ -84,6 +90,8 @@ _BULK: dict[type, Callable[[Any, Changes], Algorithm[list[WriteResult]]]] = {
     SaveTelemetry: device_data.save_telemetry,
 }
 _SINGLE: dict[type, Callable[[Any, Changes], Algorithm[WriteResult]]] = {
+    ChangeOwner: claim_changes.change_owner,
+    CloseClaimWindows: claim_changes.close_windows,
     CreateApiToken: token_changes.create_token,
     CreateCustomer: customer_changes.create_customer,
     CreateProfile: profile_changes.create_profile,
@@ -97,10 +105,12 @@ _SINGLE: dict[type, Callable[[Any, Changes], Algorithm[WriteResult]]] = {
     DeleteUser: user_changes.delete_user,
     EndUserSession: user_changes.end_session,
     HandOut: changing.hand_out,
+    OpenClaimWindow: claim_changes.open_window,
     OpenUserSession: user_changes.open_session,
     RenewUserSession: user_changes.renew_session,
     ReopenDevice: changing.reopen_device,
     ReplaceCredentials: changing.replace_credentials,
+    SignUp: claim_changes.sign_up,
     UpdateCustomer: customer_changes.update_customer,
     UpdateDevice: changing.update_device,
     UpdateProfile: profile_changes.update_profile,
@@ -125,9 +135,8 @@ def write_batch(batch: Sequence[Write], chain: AuditChain) -> Algorithm[list[Wri
                 done.append((yield from _SINGLE[kind](write, changes)))
         results += done
         for write, result in zip(writes, done, strict=True):
-            entry: AuditEntry | None = getattr(write, "audit", None)
-            if entry is not None and result.outcome is Outcome.DONE:
-                entries.append(entry)
+            if result.outcome is Outcome.DONE:
+                entries += audits_of(write)
     if entries:
         yield from _append_audit(entries, chain)
     if changes.rows:

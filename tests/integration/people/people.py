@@ -13,11 +13,12 @@ from tests.integration.provisioning.fake_clock import FakeClock
 from firstboot.access_tokens import TokenPair
 from firstboot.api_tokens import ApiTokenService
 from firstboot.batching import Batcher
-from firstboot.config import LoginConfig
+from firstboot.config import ClaimingConfig, LoginConfig
 from firstboot.customers import CustomerService
 from firstboot.keyring import Keyring
 from firstboot.login import Authentication
 from firstboot.model import Authority, Customer, Tenant, User
+from firstboot.ownership import Ownership
 from firstboot.passwords import Passwords
 from firstboot.secret import Secret
 from firstboot.storage import AuditEntry, AuditQuery, Storage, Write, WriteResult
@@ -81,7 +82,9 @@ class People:
             tenant=tenant,
             passwords=passwords,
             tenants=TenantService(storage, commits, time.clock),
-            customers=CustomerService(storage, commits, time.clock),
+            customers=CustomerService(
+                storage, commits, time.clock, Ownership(ClaimingConfig(), storage, commits, time.clock)
+            ),
             users=users,
             api_tokens=api_tokens,
             authentication=Authentication(

@@ -26,7 +26,7 @@ async def assign_device(call: Call) -> object:
     """Give a device to a customer."""
     customer = await customer_of(call, call.path["customerId"])
     device = await device_of(call, call.path["deviceId"])
-    return await shown(call, await call.services.devices.assign(device, customer, actor=call.actor))
+    return await shown(call, await call.services.ownership.assign(device, customer, actor=call.actor))
 
 
 @operation(
@@ -42,7 +42,7 @@ async def unassign_device(call: Call) -> object:
     device = await device_of(call, call.path["deviceId"])
     if device.customer_id is None:
         raise InvalidValue("Device isn't assigned to any customer!")
-    return await shown(call, await call.services.devices.assign(device, None, actor=call.actor))
+    return await shown(call, await call.services.ownership.assign(device, None, actor=call.actor))
 
 
 @operation(
@@ -56,7 +56,7 @@ async def give_to_customer(call: Call) -> None:
     """Give a device to a customer."""
     customer = await customer_of(call, call.path["customerId"])
     device = await device_of(call, call.path["deviceId"])
-    await call.services.devices.assign(device, customer, actor=call.actor)
+    await call.services.ownership.assign(device, customer, actor=call.actor)
 
 
 @operation(
@@ -73,7 +73,7 @@ async def give_to_tenant(call: Call) -> None:
         raise not_found("Tenant", owner)
     device = await device_of(call, call.path["deviceId"])
     if device.customer_id is not None:
-        await call.services.devices.assign(device, None, actor=call.actor)
+        await call.services.ownership.assign(device, None, actor=call.actor)
 
 
 OPERATIONS = (assign_device, unassign_device, give_to_customer, give_to_tenant)

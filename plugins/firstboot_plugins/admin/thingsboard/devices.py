@@ -146,17 +146,18 @@ async def _change(call: Call, device: Device, body: DeviceBody) -> Device:
         additional_info=body.additional_info,
         details=body.details(),
     )
-    profile = None
-    if call.customer_id is None:  # a customer cannot pass a device on, or make another kind of it
-        customer_id = given(body.customer_id)
-        customer = None if customer_id is None else await customer_of(call, customer_id)
-        changed = replace(changed, customer_id=customer.id if customer else None)
-        profile = await chosen_profile(call, body)
+    services, version = call.services, device.version
+    if call.customer_id is not None:  # a customer cannot pass a device on, or make another kind of it
+        return await services.devices.update(changed, expected_version=version, actor=call.actor)
+    customer_id = given(body.customer_id)
+    customer = None if customer_id is None else await customer_of(call, customer_id)
+    profile = await chosen_profile(call, body)
     moved = profile if profile is not None and profile.id != device.profile_id else None
     # What the body does not say stays as it was read; somebody may have disabled the device meanwhile.
-    return await call.services.devices.update(
-        changed, expected_version=device.version, actor=call.actor, profile=moved
-    )
+    changed = await services.devices.update(changed, expected_version=version, actor=call.actor, profile=moved)
+    if changed.customer_id == (customer.id if customer else None):
+        return changed
+    return await services.ownership.assign(changed, customer, actor=call.actor)
 
 
 def _name(body: DeviceBody) -> str:

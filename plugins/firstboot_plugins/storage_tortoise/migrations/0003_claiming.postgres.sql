@@ -1,0 +1,14 @@
+-- Who may claim a device, until when and with which secret; and which gateway speaks for it.
+
+CREATE TABLE claim_window (
+    device_id BIGINT NOT NULL REFERENCES device (id) ON DELETE CASCADE,
+    opened_by TEXT NOT NULL,
+    secret_digest BYTEA,
+    expires_at_ms BIGINT NOT NULL,
+    opened_at_ms BIGINT NOT NULL,
+    weak SMALLINT NOT NULL,
+    PRIMARY KEY (device_id, opened_by)
+);
+
+ALTER TABLE device ADD COLUMN gateway_id BIGINT REFERENCES device (id) ON DELETE SET NULL;
+CREATE INDEX device_gateway ON device (gateway_id) WHERE gateway_id IS NOT NULL;
