@@ -121,7 +121,8 @@ class Downlinks:
             return
         waiting = self._calls[device_id]
         for request, taken in list(waiting.values()):
-            if any(_takes(listener, request) for listener in self._listeners.get(device_id, ())):
+            # The newest first: of a device with a gateway's session and one of its own it is likelier alive.
+            if any(_takes(listener, request) for listener in reversed(self._listeners.get(device_id, ()))):
                 waiting.pop(request.id, None)
                 taken()
         if not waiting:

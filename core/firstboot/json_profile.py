@@ -15,6 +15,7 @@ import codecs
 import json
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
 from typing import Any
 
 from firstboot.errors import InvalidValue
@@ -49,11 +50,12 @@ def decode(
     lenient: bool = False,
     max_bytes: int = MAX_BYTES,
     max_string_bytes: int = MAX_STRING_BYTES,
+    max_key_length: int = MAX_KEY_LENGTH,
 ) -> Any:
     """Return the JSON value that ``payload`` holds.
 
     ``lenient`` also takes strings in single quotes, and member names and texts without quotes. The bounds are
-    the same.
+    the same. ``max_key_length``: for texts whose member names are names of devices.
 
     Raises: `MalformedJson`, and nothing else.
     """
@@ -69,7 +71,7 @@ def decode(
     if position >= 0:  # Outside of the handler: the error would keep the whole payload alive, and show it.
         raise JsonSyntaxError("no UTF-8", position)
     try:
-        return _read(text, max_string_bytes)
+        return _read(text, max_string_bytes, max_key_length)
     except JsonSyntaxError:
         if not lenient:
             raise
@@ -78,18 +80,24 @@ def decode(
         strict_text += piece.encode()
     position = -1
     try:
-        return _read(strict_text.decode(), max_string_bytes)
+        return _read(strict_text.decode(), max_string_bytes, max_key_length)
     except JsonSyntaxError as error:
         position = error.position
     raise JsonSyntaxError("unexpected text", _position_before(text, position))
 
 
-def decode_object(payload: bytes, *, lenient: bool = False, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
+def decode_object(
+    payload: bytes,
+    *,
+    lenient: bool = False,
+    max_bytes: int = MAX_BYTES,
+    max_key_length: int = MAX_KEY_LENGTH,
+) -> dict[str, Any]:
     """Return the JSON object that ``payload`` holds; as `decode` otherwise.
 
     Raises: `MalformedJson`.
     """
-    value = decode(payload, lenient=lenient, max_bytes=max_bytes)
+    value = decode(payload, lenient=lenient, max_bytes=max_bytes, max_key_length=max_key_length)
     if not isinstance(value, dict):
         raise MalformedJson("The JSON text is not an object.")
     return value
@@ -98,13 +106,13 @@ def decode_object(payload: bytes, *, lenient: bool = False, max_bytes: int = MAX
 # -- strict reading --------------------------------------------------------------------------------
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(max_key_length: int, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
         raise MalformedJson("an object has the same name twice")
     for key in members:
-        if len(key) > MAX_KEY_LENGTH:
-            raise MalformedJson(f"an object has a name of more than {MAX_KEY_LENGTH} characters")
+        if len(key) > max_key_length:
+            raise MalformedJson(f"an object has a name of more than {max_key_length} characters")
     return members
 
 
@@ -140,19 +148,30 @@ def _as_value(hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return keep
 
 
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_int=_integer, parse_float=_double, parse_constant=_constant
-)
-_FAULT_KEEPING_DECODER = json.JSONDecoder(
-    object_pairs_hook=_as_value(_object),
-    parse_int=_as_value(_integer),
-    parse_float=_as_value(_double),
-    parse_constant=_as_value(_constant),
-)
+@lru_cache(maxsize=8)
+def _decoder(max_key_length: int) -> json.JSONDecoder:
+    return json.JSONDecoder(
+        object_pairs_hook=partial(_object, max_key_length),
+        parse_int=_integer,
+        parse_float=_double,
+        parse_constant=_constant,
+    )
+
+
+@lru_cache(maxsize=8)
+def _fault_keeping_decoder(max_key_length: int) -> json.JSONDecoder:
+    return json.JSONDecoder(
+        object_pairs_hook=_as_value(partial(_object, max_key_length)),
+        parse_int=_as_value(_integer),
+        parse_float=_as_value(_double),
+        parse_constant=_as_value(_constant),
+    )
+
+
 _SPACE = " \t\r\n"
 
 
-def _read(text: str, max_string_bytes: int) -> Any:
+def _read(text: str, max_string_bytes: int, max_key_length: int) -> Any:
     openings = text.count("{") + text.count("[")
     # A value is the whole, or follows an opening bracket or a comma.
     if openings > MAX_DEPTH or openings + text.count(",") >= MAX_VALUES:
@@ -161,11 +180,11 @@ def _read(text: str, max_string_bytes: int) -> Any:
     start = end - len(text.lstrip(_SPACE)) if text[:1] in _SPACE else 0
     fault: MalformedJson | None = None
     try:
-        value, stop = _DECODER.raw_decode(text, start)
+        value, stop = _decoder(max_key_length).raw_decode(text, start)
     except json.JSONDecodeError as error:
         fault = JsonSyntaxError(error.msg.lower().removesuffix(" at"), error.pos)
     except MalformedJson:
-        fault = _locate(text, start, max_string_bytes)
+        fault = _locate(text, start, max_string_bytes, max_key_length)
     if fault is not None:  # Outside of the handlers: the decoder's error holds the whole text.
         raise fault
     if stop != end and (rest := text[stop:].lstrip(_SPACE)):
@@ -199,10 +218,10 @@ def _judge_structure(text: str) -> None:
             raise MalformedJson(f"The JSON text has more than {MAX_VALUES} values at character {match.start()}.")
 
 
-def _locate(text: str, start: int, max_string_bytes: int) -> MalformedJson:
+def _locate(text: str, start: int, max_string_bytes: int, max_key_length: int) -> MalformedJson:
     """Read a text that broke a bound once more, to say where."""
     try:
-        value, _ = _FAULT_KEEPING_DECODER.raw_decode(text, start)
+        value, _ = _fault_keeping_decoder(max_key_length).raw_decode(text, start)
     except json.JSONDecodeError as error:
         return JsonSyntaxError(error.msg.lower().removesuffix(" at"), error.pos)
     path, reason = _find_fault(value, max_string_bytes) or ("", "a bound is broken")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
@@ -132,6 +133,19 @@ class ProfileService:
             if profile.public_id == public_id:
                 return profile
         raise NotFound(f"Device profile with id [{public_id}] is not found")
+
+    async def named(self, tenant_id: int, name: str, *, actor: str) -> DeviceProfile:
+        """Return a profile by name; one that lets no device provision itself is made when there is none.
+
+        Raises: `InvalidValue` (`LimitReached`).
+        """
+        name = clean_name(name, "profile name")
+        with suppress(NotFound):
+            return await self.get(tenant_id, name)
+        try:
+            return await self.save_new(plain_profile(tenant_id, name), secret=None, actor=actor)
+        except AlreadyExists:  # by somebody else, a moment ago
+            return await self.get(tenant_id, name)
 
     async def default(self, tenant_id: int) -> DeviceProfile:
         """Return the tenant's default profile; it is made when there is none, and provisions nobody."""

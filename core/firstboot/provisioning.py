@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from firstboot.batching import Batcher
+from firstboot.certificate_authority import CertificateAuthority, IssuedCertificate
 from firstboot.clock import Clock, new_public_id
 from firstboot.config import ProvisioningConfig
-from firstboot.credentials import CredentialGenerator
+from firstboot.credentials import CredentialGenerator, Holder, NamedCredentialGenerator
 from firstboot.deciding import Deciders
 from firstboot.errors import InvalidValue, ProvisioningRefused, Refused, Unavailable
 from firstboot.keyring import Keyring
 from firstboot.limits import Limits
+from firstboot.logins import Match
 from firstboot.model import (
     PROVISION_STATE,
     PROVISIONED,
@@ -48,7 +53,7 @@ from firstboot.storage import (
     Write,
     WriteResult,
 )
-from firstboot.strategies import CreateNew, HandOutExisting, ProvisioningStrategy
+from firstboot.strategies import CreateNew, GiveNew, HandOutExisting, ProvisioningStrategy
 
 GENERATED_NAME_LENGTH = 20
 _STATE_ATTRIBUTE = Attribute(Scope.SERVER, PROVISION_STATE, PROVISIONED)
@@ -88,7 +93,9 @@ class Provisioning:
         reports: Reports,
         ensure_fresh: Callable[[], Awaitable[None]],
         clock: Clock,
+        authority: CertificateAuthority,
     ) -> None:
+        self._authority = authority
         self._config = config
         self._storage = storage
         self._commits = commits
@@ -105,6 +112,11 @@ class Provisioning:
         self._in_flight = 0
         self._finishing = False
         self._idle: asyncio.Event | None = None
+
+    @property
+    def limits(self) -> Limits:
+        """What the limits of profiles allow, also to whoever else makes devices by itself."""
+        return self._limits
 
     @property
     def credential_types(self) -> Mapping[str, object]:
@@ -128,16 +140,38 @@ class Provisioning:
         Raises: `ProfileNotProven`, `ProvisioningRefused`: logged, audited and told to observers already.
         `Unavailable`: nothing was decided.
         """
+        return await self._bounded(request, self._provision, lambda: self._profiles.find(request.key))
+
+    async def renew(self, proof: Match, request: ProvisioningRequest) -> Provisioned:
+        """Give a device that has proven itself the credentials that it wants; what is returned is on disk.
+
+        What it has stays valid for the profile's grace. Of the request, key, secret and name are not looked at.
+
+        Raises: `ProvisioningRefused`, `Unavailable`, as `provision`.
+        """
+        named = replace(request, device_name=proof.found.device_name)
+
+        async def renew(request: ProvisioningRequest) -> Provisioned:
+            return await self._renew_for(proof, request)
+
+        return await self._bounded(named, renew, lambda: self._profiles.get(proof.found.profile_id))
+
+    async def _bounded(
+        self,
+        request: ProvisioningRequest,
+        decide: Callable[[ProvisioningRequest], Awaitable[Provisioned]],
+        profile: Callable[[], DeviceProfile | None],
+    ) -> Provisioned:
+        """Decide on a request within the bounds of the server, and report a refusal."""
         self._in_flight += 1
         try:
             if self._finishing:
                 raise Unavailable("The server stops.")
             if self._in_flight > self._config.max_in_flight:
                 raise Unavailable("Too many provisioning requests are under way.")
-            return await self._provision(request)
+            return await decide(request)
         except Refused as refusal:
-            profile = self._profiles.find(request.key)
-            await self._reports.refused(refusal, request.origin, request.device_name, profile)
+            await self._reports.refused(refusal, request.origin, request.device_name, profile())
             raise
         except Unavailable as error:
             self._reports.undecided(error, request.origin, request.device_name)
@@ -192,6 +226,12 @@ class Provisioning:
             return await self._create(decision.name, request, profile)
         if isinstance(decision, HandOutExisting) and isinstance(decision.device, Device):
             return await self._hand_out(decision.device, request, profile)
+        if isinstance(decision, GiveNew) and isinstance(decision.device, Device):
+            current = await self._reprovisioning.current(decision.device)
+            await strategy.ask(lambda: decision.judge(current))
+            grace = profile.rotation_grace if profile.reprovision is ReprovisionPolicy.ROTATE else timedelta()
+            holder = self._holder(decision.device.name, decision.device.public_id, profile, current=current)
+            return await self._give("renewed", decision.device, request, holder, grace)
         raise strategy.unusable(f"decided {type(decision).__name__}")
 
     def _allowed_name(self, profile: DeviceProfile, request: ProvisioningRequest) -> str | None:
@@ -220,7 +260,9 @@ class Provisioning:
         if proposal.name != name:
             # A name that was drawn, or that a plugin chose: leaving it out must be no way around the pattern.
             self._limits.check_name(profile, proposal.name)
-        credentials = await self._issue(request.wanted)
+        now_ms = self._clock.now_ms()
+        public_id = new_public_id(now_ms)
+        credentials = await self._issue(request.wanted, self._holder(proposal.name, public_id, profile))
         bucket = self._limits.rate(profile)
         if bucket is not None and not bucket.take():
             # A device that asks again makes no new one, and does not wait for those that do.
@@ -230,8 +272,6 @@ class Provisioning:
                 f"Profile {profile.name!r} provisions at most {bucket.per_minute} devices a minute.",
                 code="rate-limit",
             )
-        now_ms = self._clock.now_ms()
-        public_id = new_public_id(now_ms)
         info = {**proposal.additional_info, "gateway": True} if proposal.gateway else proposal.additional_info
         try:
             result = await self._commits.submit(
@@ -275,7 +315,8 @@ class Provisioning:
         if device is None or device.profile_id != profile.id:
             raise ProvisioningRefused(f"A device named {name!r} exists already.", code="name-taken")
         if device.reopened_at_ms is not None:
-            credentials = await self._issue(request.wanted)
+            holder = self._holder(device.name, device.public_id, profile)
+            credentials = await self._issue(request.wanted, holder)
             audit = self._reports.audit("re-opened", request.origin, profile, device.name, device.public_id)
             write = await self._reprovisioning.take_over(
                 device, credentials, self._digest(request, profile), audit
@@ -283,14 +324,44 @@ class Provisioning:
             return await self._finish(write, "re-opened", device, credentials, request, profile)
         return await self._again(device, request, profile, code="name-taken")
 
-    async def _issue(self, wanted: WantedCredentials) -> Credentials:
+    async def _issue(self, wanted: WantedCredentials, holder: Holder) -> Credentials:
         offered = self._generators.get(wanted.type)
         if offered is None:
             raise ProvisioningRefused(
                 f"No plugin makes credentials of type {wanted.type!r}.", code="bad-credentials-request"
             )
+        if self._are_named(wanted.type):
+            named: NamedCredentialGenerator = offered.object
+            issued = await offered.ask(lambda: named.issue_to(wanted, holder))
+            return offered.usable_credentials(named.makes, issued)
         generator: CredentialGenerator = offered.object
         return offered.usable_credentials(wanted.type, await offered.ask(lambda: generator.issue(wanted)))
+
+    def _are_named(self, type_: str) -> bool:
+        """Say whether such credentials are made for one device, so that no others are the same."""
+        offered = self._generators.get(type_)
+        return offered is not None and callable(getattr(offered.object, "issue_to", None))
+
+    def _holder(
+        self,
+        name: str,
+        public_id: UUID,
+        profile: DeviceProfile,
+        *,
+        current: Credentials | None = None,
+        proven_with: Credentials | None = None,
+    ) -> Holder:
+        async def certify(public_key: bytes, life: timedelta) -> IssuedCertificate:
+            return await self._authority.certify(public_key, name=name, public_id=public_id, life=life)
+
+        return Holder(
+            name=name,
+            public_id=public_id,
+            profile=profile,
+            current=current,
+            proven_with=proven_with,
+            certify=certify,
+        )
 
     async def _renew(self, current: Credentials) -> Credentials:
         offered = self._generators.get(current.type)
@@ -339,11 +410,52 @@ class Provisioning:
         how = "rotated" if rotate else "answered-again"
         audit = self._reports.audit(how, request.origin, profile, device.name, device.public_id)
         digest = self._digest(request, profile)
-        issued = await self._issue(request.wanted) if request.wanted.given else None
+        issued = None
+        if request.wanted.given and not self._are_named(request.wanted.type):
+            issued = await self._issue(request.wanted, self._holder(device.name, device.public_id, profile))
         if rotate:
             write, credentials = await self._reprovisioning.rotate(device, profile, issued, digest, audit)
         else:
             write, credentials = await self._reprovisioning.retry(device, profile, issued, digest, audit)
+        return await self._finish(write, how, device, credentials, request, profile)
+
+    async def _renew_for(self, proof: Match, request: ProvisioningRequest) -> Provisioned:
+        await self._ensure_fresh()
+        profile = self._profiles.get(proof.found.profile_id)
+        device = await self._storage.find_device(proof.found.tenant_id, proof.found.device_name)
+        if profile is None or device is None or device.id != proof.found.device_id:
+            raise _refusal(Outcome.DEVICE_GONE)
+        holder = self._holder(
+            device.name,
+            device.public_id,
+            profile,
+            current=await self._reprovisioning.current(device),
+            proven_with=proof.credentials,
+        )
+        return await self._give("renewed", device, request, holder, profile.rotation_grace)
+
+    async def _give(
+        self, how: str, device: Device, request: ProvisioningRequest, holder: Holder, grace: timedelta
+    ) -> Provisioned:
+        """Give a device that exists, and has proven to be it, the credentials that it wants."""
+        profile, current = holder.profile, holder.current
+        assert current is not None  # of a device that exists
+        if not device.enabled:
+            raise ProvisioningRefused(f"Device {device.name!r} is switched off.", code="device-disabled")
+        if self._deciders:
+            proposal = DeviceProposal(
+                name=device.name, profile=profile.name, tenant=profile.tenant_id, label=device.label, existing=True
+            )
+            await self._deciders.ask(request, proposal)
+        credentials = await self._issue(request.wanted, holder)
+        write = await self._reprovisioning.give(
+            device,
+            credentials,
+            instead_of=current,
+            grace=grace,
+            digest=self._digest(request, profile),
+            audit=self._reports.audit(how, request.origin, profile, device.name, device.public_id),
+        )
         return await self._finish(write, how, device, credentials, request, profile)
 
     async def _finish(

@@ -19,6 +19,8 @@ ME = "v1/devices/me"
         (f"{ME}/attributes/request/1", Uplink.ATTRIBUTES_WANTED, 1),
         (f"{ME}/rpc/request/0", Uplink.CALL, 0),
         (f"{ME}/rpc/response/2147483647", Uplink.ANSWER, 2147483647),
+        (f"{ME}/claim", Uplink.CLAIM, 0),
+        (f"{ME}/release", Uplink.RELEASE, 0),
         ("v2/t", Uplink.TELEMETRY, 0),
         ("v2/t/j", Uplink.TELEMETRY, 0),
         ("v2/t/p", Uplink.PROTOBUF, 0),
@@ -54,7 +56,7 @@ def test_6_each_topic_that_a_device_publishes_to_is_known(topic: str, kind: Upli
         f"{ME}/attributes/request/x", f"{ME}/attributes/request/-1", f"{ME}/attributes/request/1/2",
         f"{ME}/attributes/response/1", f"{ME}/rpc/request/1.5", f"{ME}/rpc/request/\N{ARABIC-INDIC DIGIT FIVE}",
         f"{ME}/rpc/request/2147483648", f"{ME}/rpc/request/{'9' * 5000}", "v2/a/res/1", "v2/t/x",
-        "v2/fw/request/1",
+        "v2/fw/request/1", "v2/c", "v2/claim", f"{ME}/claim/", f"{ME}/claim/1",
         "/provision/request", "v1/gateway", "devices/me/x", "$SYS/x",
     ],
 )  # fmt: skip

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from firstboot.errors import AlreadyExists, NotFound
+from firstboot.errors import NotFound
 from firstboot.model import DeviceProfile
 from firstboot.names import clean_name
-from firstboot.profiles import plain_profile
 from firstboot_plugins.admin.failures import forbidden
 from firstboot_plugins.admin.operation import Call
 from firstboot_plugins.admin.thingsboard.device_shapes import DeviceBody
@@ -38,7 +37,4 @@ async def profile_named(call: Call, type_: str) -> DeviceProfile:
         return await profiles.get(call.tenant_id, name)
     if not call.identity.may("profiles:write"):
         raise forbidden()
-    try:
-        return await profiles.save_new(plain_profile(call.tenant_id, name), secret=None, actor=call.actor)
-    except AlreadyExists:  # by somebody else, a moment ago
-        return await profiles.get(call.tenant_id, name)
+    return await profiles.named(call.tenant_id, name, actor=call.actor)

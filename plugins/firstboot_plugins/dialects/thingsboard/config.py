@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
 from firstboot.config import Count, TimeLimit
 
@@ -23,3 +24,11 @@ class ThingsBoardConfig:
 
     max_polls_per_device: Count = 4
     """The same, of one device."""
+
+    devices_per_gateway: Count = 10_000
+    """Devices for which one gateway speaks, and that it may have connected at the same time."""
+
+    gateways_take: Literal["own", "fleet", "any"] = "fleet"
+    """For which devices that exist a gateway may speak beside those behind it. ``own``: none. ``fleet``: those of
+    the same customer that have never spoken for themselves, and those behind gateways of the same profile and
+    customer. ``any``: all of the tenant, as on ThingsBoard."""

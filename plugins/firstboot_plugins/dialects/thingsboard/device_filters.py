@@ -41,6 +41,10 @@ class Filters:
                 return meant, qos
         return None
 
+    def granted_qos(self, topic: str) -> int | None:
+        """Return the QoS of the subscription to exactly this topic; None when there is none."""
+        return self._granted.get(topic)
+
     def wants_news(self) -> bool:
         """Say whether the device is to be told anything without asking each time."""
         return self.newest(*_PUSHED) is not None

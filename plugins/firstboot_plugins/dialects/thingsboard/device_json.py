@@ -62,12 +62,14 @@ def telemetry(payload: bytes, now_ms: int) -> list[TelemetryPoint]:
     Raises: `InvalidValue`.
     """
     value = decode(payload, lenient=True)
-    if isinstance(value, list):
-        return [_point(item, now_ms) for item in value]
-    return [_point(value, now_ms)]
+    return [point(item, now_ms) for item in (value if isinstance(value, list) else [value])]
 
 
-def _point(value: Any, now_ms: int) -> TelemetryPoint:
+def point(value: Any, now_ms: int) -> TelemetryPoint:
+    """Read one item of a report.
+
+    Raises: `InvalidValue`.
+    """
     if not isinstance(value, dict):
         raise BadPayload("Telemetry is an object, or a list of objects.")
     if "ts" not in value or "values" not in value:
@@ -151,10 +153,14 @@ def attributes_found(stored: Iterable[StoredAttribute]) -> bytes:
 
 def attributes_changed(update: AttributeUpdate) -> bytes:
     """Return what a device is told of its shared attributes: values that were set, and names that were deleted."""
-    told: Mapping[str, Any] = update.values
+    return encode(changes(update))
+
+
+def changes(update: AttributeUpdate) -> Mapping[str, Any]:
+    """Return the same before it becomes a text."""
     if update.deleted:
-        told = {**update.values, "deleted": list(update.deleted)}
-    return encode(told)
+        return {**update.values, "deleted": list(update.deleted)}
+    return update.values
 
 
 def called(request: RpcRequest, *, with_id: bool = False) -> bytes:

@@ -7,6 +7,20 @@ from firstboot.errors import RpcUnanswered
 from firstboot.model import DeviceRef, Origin
 from firstboot_plugins.dialects.thingsboard import device_json
 
+ACCESS_TOKEN = "ACCESS_TOKEN"
+
+
+async def device_of_token(services: Services, token: str) -> DeviceRef | None:
+    """Return the device that has this access token, and record its login; None when there is none.
+
+    Raises: `Unavailable`.
+    """
+    match = (await services.logins.find(token)).get(token)
+    if match is None or match.credentials.type != ACCESS_TOKEN:
+        return None
+    await services.logins.record(match)
+    return match.found.device
+
 
 async def read_attributes(services: Services, device: DeviceRef, wanted: device_json.AttributesWanted) -> bytes:
     """Return the attributes that a device asks for, as it is told them.

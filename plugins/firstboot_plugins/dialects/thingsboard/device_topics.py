@@ -20,8 +20,12 @@ class Uplink(enum.Enum):
     """A call to the server."""
     ANSWER = enum.auto()
     """The answer to a call of the server's."""
+    CLAIM = enum.auto()
+    """A wish to be claimed."""
+    RELEASE = enum.auto()
+    """A wish to belong to nobody, as after a reset. Our own: ThingsBoard has no such topic."""
     PROTOBUF = enum.auto()
-    """Anything in protobuf: its schema is in the device profile on ThingsBoard, and there is none here."""
+    """Anything else in protobuf: its schema is in the device profile on ThingsBoard, and there is none here."""
     GATEWAY = enum.auto()
     """Anything that a gateway says of other devices."""
 
@@ -96,11 +100,18 @@ _GATEWAY = "v1/gateway/"
 _GATEWAY_DOWNLINKS = ("attributes", "attributes/response", "rpc", "disconnect")
 
 
-_TOPICS: Mapping[str, Published] = {
-    topic: Published(kind, spelling, 0)
-    for spelling in _JSON
-    for topic, kind in ((spelling.telemetry, Uplink.TELEMETRY), (spelling.attributes, Uplink.ATTRIBUTES))
-} | {topic: Published(Uplink.PROTOBUF, _PROTOBUF, 0) for topic in (_PROTOBUF.telemetry, _PROTOBUF.attributes)}
+_TOPICS: Mapping[str, Published] = (
+    {
+        topic: Published(kind, spelling, 0)
+        for spelling in _JSON
+        for topic, kind in ((spelling.telemetry, Uplink.TELEMETRY), (spelling.attributes, Uplink.ATTRIBUTES))
+    }
+    | {
+        "v1/devices/me/claim": Published(Uplink.CLAIM, LONG, 0),
+        "v1/devices/me/release": Published(Uplink.RELEASE, LONG, 0),
+    }
+    | {topic: Published(Uplink.PROTOBUF, _PROTOBUF, 0) for topic in (_PROTOBUF.telemetry, _PROTOBUF.attributes)}
+)
 _NUMBERED: Mapping[str, tuple[Uplink, Spelling]] = {
     prefix: (kind, spelling)
     for spelling in _JSON

@@ -10,7 +10,7 @@ from firstboot_plugins.dialects.thingsboard.http_provisioning import Provision
 
 
 def routes(services: Services) -> list[BaseRoute]:
-    """Return the routes of contract 2.8 and section 6."""
+    """Return the routes of contract 2.8, 4.2 and section 6."""
     device = DeviceApi(services)
     routes = [
         Route("/api/v1/provision", Provision(services).answer, methods=["POST"]),
@@ -18,6 +18,8 @@ def routes(services: Services) -> list[BaseRoute]:
         Route("/api/v1/{token}/attributes", device.attributes, methods=["POST"]),
         Route("/api/v1/{token}/attributes", device.attributes_wanted, methods=["GET"]),
         Route("/api/v1/{token}/attributes/updates", device.attribute_updates, methods=["GET"]),
+        Route("/api/v1/{token}/claim", device.claim, methods=["POST"]),
+        Route("/api/v1/{token}/release", device.release, methods=["POST"]),
         Route("/api/v1/{token}/rpc", device.next_call, methods=["GET"]),
         Route("/api/v1/{token}/rpc", device.call, methods=["POST"]),
         Route("/api/v1/{token}/rpc/{id}", device.answer_to_call, methods=["POST"]),

@@ -13,14 +13,21 @@ from starlette.responses import Response
 
 from firstboot.app import Services
 from firstboot.attributes import DEVICE
-from firstboot.errors import InvalidValue, NotFound, Unavailable
+from firstboot.errors import InvalidValue, NotAllowed, NotFound, Unavailable
+from firstboot.json_profile import MalformedJson
 from firstboot.model import DeviceRef, Origin, Scope
 from firstboot.sessions import SessionEnd
 from firstboot_plugins.dialects.thingsboard import device_json
+from firstboot_plugins.dialects.thingsboard.claim_json import BadClaim, check_release, decode_claim
 from firstboot_plugins.dialects.thingsboard.config import ThingsBoardConfig
-from firstboot_plugins.dialects.thingsboard.device_requests import ask, read_attributes
+from firstboot_plugins.dialects.thingsboard.device_requests import ask, device_of_token, read_attributes
 from firstboot_plugins.dialects.thingsboard.device_topics import request_id
-from firstboot_plugins.dialects.thingsboard.error_codes import BAD_ARGUMENTS, TOO_MANY_REQUESTS
+from firstboot_plugins.dialects.thingsboard.error_codes import (
+    BAD_ARGUMENTS,
+    GENERAL,
+    PERMISSION_DENIED,
+    TOO_MANY_REQUESTS,
+)
 from firstboot_plugins.dialects.thingsboard.http_answers import (
     busy_answer,
     empty_answer,
@@ -29,7 +36,6 @@ from firstboot_plugins.dialects.thingsboard.http_answers import (
     origin_of,
 )
 from firstboot_plugins.dialects.thingsboard.http_bodies import UnusableBody, device_body
-from firstboot_plugins.dialects.thingsboard.login import ACCESS_TOKEN
 from firstboot_plugins.dialects.thingsboard.long_polls import LongPolls, PollEnded, TooManyPolls
 from firstboot_plugins.dialects.thingsboard.refused_messages import RefusedMessages
 from firstboot_plugins.transports.http.config import HttpConfig
@@ -87,6 +93,30 @@ class DeviceApi:
         await self._services.attributes.save(asker.device, Scope.CLIENT, values, actor=DEVICE, origin=asker.origin)
         return empty_answer()
 
+    # -- owners ------------------------------------------------------------------------------------
+
+    @_for_devices
+    async def claim(self, request: Request, asker: _Asker) -> Response:
+        try:
+            claim = decode_claim(asker.body)
+        except (BadClaim, MalformedJson) as error:  # contract 4.2
+            self._log_refusal(request, asker, error)
+            return error_answer(self._clock, 500, GENERAL, str(error))
+        await self._services.claim_windows.open_by_device(
+            asker.device, claim.secret, claim.duration_ms, asker.origin
+        )
+        return empty_answer()
+
+    @_for_devices
+    async def release(self, request: Request, asker: _Asker) -> Response:
+        check_release(asker.body)
+        try:
+            await self._services.claiming.release_by_device(asker.device, asker.origin)
+        except NotAllowed as error:
+            self._log_refusal(request, asker, error)
+            return error_answer(self._clock, 403, PERMISSION_DENIED, str(error))
+        return empty_answer()
+
     # -- questions ---------------------------------------------------------------------------------
 
     @_for_devices
@@ -140,7 +170,7 @@ class DeviceApi:
             body = await device_body(request, self._max_body)
             origin = origin_of(request)
             judged_at = time.monotonic()
-            device = await self._device(request.path_params["token"])
+            device = await device_of_token(self._services, request.path_params["token"])
             if device is None:
                 return await self._refuse(request, origin)
             return await self._handle(handler, request, _Asker(device, origin, body, judged_at))
@@ -155,7 +185,7 @@ class DeviceApi:
         try:
             return await handler(self, request, asker)
         except InvalidValue as error:
-            self._refused.log(asker.device, request.scope["route"].path, str(error))
+            self._log_refusal(request, asker, error)
             return error_answer(self._clock, 400, BAD_ARGUMENTS, str(error))
         except NotFound:  # deleted meanwhile
             return empty_answer(UNKNOWN_TOKEN)
@@ -169,12 +199,8 @@ class DeviceApi:
             message = "Too many requests of this device wait already!"
             return error_answer(self._clock, 429, TOO_MANY_REQUESTS, message, retry_after_s=1)
 
-    async def _device(self, token: str) -> DeviceRef | None:
-        match = (await self._services.logins.find(token)).get(token)
-        if match is None or match.credentials.type != ACCESS_TOKEN:
-            return None
-        await self._services.logins.record(match)
-        return match.found.device
+    def _log_refusal(self, request: Request, asker: _Asker, error: Exception) -> None:
+        self._refused.log(asker.device, request.scope["route"].path, str(error))
 
     async def _refuse(self, request: Request, origin: Origin) -> Response:
         delay_s = self._services.logins.refused(origin, "bad-credentials", "no device has this access token")

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable
 
 from firstboot.app import Services
 from firstboot.errors import ProfileNotProven, Refused, Unavailable
 from firstboot.model import Origin, Provisioned, ProvisioningRequest
 from firstboot.sessions import device_owner
-from firstboot_plugins.dialects.thingsboard import provisioning_json
 from firstboot_plugins.dialects.thingsboard.device_session import DeviceSession
 from firstboot_plugins.dialects.thingsboard.login import log_in
-from firstboot_plugins.dialects.thingsboard.provisioning_request import (
-    MalformedRequest,
-    NotJson,
-    UnreadableRequest,
-)
+from firstboot_plugins.dialects.thingsboard.provisioning_formats import Formats
+from firstboot_plugins.dialects.thingsboard.provisioning_request import MalformedRequest, UnreadableRequest
 from firstboot_plugins.dialects.thingsboard.refused_messages import RefusedMessages
 from firstboot_plugins.transports.mqtt.dialect import Login, Message, Reply, SessionTopics
 from firstboot_plugins.transports.mqtt.packets import Connect, Publish, Reason
@@ -51,31 +46,24 @@ class ThingsBoardMqtt:
             dialect=self.name,
             owner=device_owner(device.id),
             name=device.name,
-            topics=lambda send: DeviceSession(self._services, device, origin.address, send, self._refused),
+            topics=lambda send: DeviceSession(
+                self._services, device, origin.address, send, self._refused, level=connect.level
+            ),
             rights=DeviceRights(device.tenant_id, device.public_id),
             device=device,
         )
 
 
-class Answers(Protocol):
-    """Answers in one of the two formats."""
-
-    NOT_FOUND: bytes
-    FAILURE: bytes
-
-    def success(self, credentials_type: str, revealed: str | Mapping[str, Any] | None) -> bytes: ...
-
-
 class ProvisionSession:
     """A session that may only ask to be provisioned. It sees its own answers and nothing else."""
 
-    __slots__ = ("_answered", "_answers", "_granted_qos", "_origin", "_provisioning")
+    __slots__ = ("_answered", "_formats", "_granted_qos", "_origin", "_provisioning")
 
     def __init__(self, services: Services, address: str) -> None:
         self._provisioning = services.provisioning
         self._origin = Origin(transport="mqtt", dialect="thingsboard", address=address)
         self._granted_qos: int | None = None
-        self._answers: Answers = provisioning_json
+        self._formats = Formats()
         self._answered: tuple[int, int, Reply] | None = None
         """Packet id, hash of the payload and answer of the last request that a client may send again."""
 
@@ -111,7 +99,8 @@ class ProvisionSession:
 
     async def _answer(self, message: Publish) -> Reply:
         try:
-            request = self._decode(message.payload)
+            types = self._provisioning.credential_types
+            request = self._formats.decode_request(message.payload, self._origin, types)
         except MalformedRequest as error:
             # ThingsBoard closes here; a device that is told can try again (contract, section 7).
             await asyncio.sleep(await self._provisioning.refuse_unreadable(self._origin, str(error)))
@@ -120,22 +109,6 @@ class ProvisionSession:
             await self._provisioning.refuse_unreadable(self._origin, str(error))
             return Reply(Reason.PAYLOAD_FORMAT_INVALID, must_tell=True)
         return await self._provision(request)
-
-    def _decode(self, payload: bytes) -> ProvisioningRequest:
-        """Read JSON, else protobuf; once a session has spoken protobuf it is answered so (contract PM-13)."""
-        try:
-            return provisioning_json.decode_request(payload, self._origin, self._provisioning.credential_types)
-        except NotJson:
-            # Protobuf takes three megabytes, which a server needs whose devices speak it.
-            from firstboot_plugins.dialects.thingsboard import provisioning_protobuf
-
-            try:
-                request = provisioning_protobuf.decode_request(payload, self._origin)
-            except MalformedRequest:
-                self._answers = provisioning_protobuf
-                raise
-            self._answers = provisioning_protobuf
-            return request
 
     async def _provision(self, request: ProvisioningRequest) -> Reply:
         try:
@@ -161,10 +134,10 @@ class ProvisionSession:
 
     def _success(self, provisioned: Provisioned) -> bytes:
         credentials = provisioned.credentials
-        return self._answers.success(credentials.type, self._provisioning.reveal(credentials))
+        return self._formats.answers.success(credentials.type, self._provisioning.reveal(credentials))
 
     def _not_found(self) -> bytes:
-        return self._answers.NOT_FOUND
+        return self._formats.answers.NOT_FOUND
 
     def _failure(self) -> bytes:
-        return self._answers.FAILURE
+        return self._formats.answers.FAILURE

@@ -32,3 +32,10 @@ def firstboot_http_routes(services: Services) -> Iterable[object]:
     from firstboot_plugins.dialects.thingsboard.http import routes
 
     return routes(services)
+
+
+@hookimpl
+def firstboot_coap_resources(services: Services) -> Iterable[object]:
+    from firstboot_plugins.dialects.thingsboard.coap_resources import resources
+
+    return resources(services)

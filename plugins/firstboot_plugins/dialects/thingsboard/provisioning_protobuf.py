@@ -1,7 +1,4 @@
-"""Provisioning requests and answers in ThingsBoard's protobuf (contract 2.9).
-
-The messages are few and fixed, so they stand here as a table; nothing is generated.
-"""
+"""Provisioning requests and answers in ThingsBoard's protobuf (contract 2.9)."""
 
 from __future__ import annotations
 
@@ -9,11 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
 from firstboot.model import Origin, ProvisioningRequest
 from firstboot.secret import Secret
+from firstboot_plugins.dialects.thingsboard.protobuf_messages import MAX_BYTES, message_classes
 from firstboot_plugins.dialects.thingsboard.provisioning_request import (
     CONTRACT_TYPES,
     MalformedRequest,
@@ -21,14 +18,10 @@ from firstboot_plugins.dialects.thingsboard.provisioning_request import (
     wanted_credentials,
 )
 
-MAX_BYTES = 65_536
-
-_PACKAGE = "firstboot.thingsboard"
 _ENUMS = {
     "CredentialsType": CONTRACT_TYPES,
     "ResponseStatus": ("UNKNOWN", "SUCCESS", "NOT_FOUND", "FAILURE"),
 }
-# Each field at the index that is its number less one.
 _MESSAGES = {
     "ValidateDeviceTokenRequestMsg": (("token", "string"),),
     "ValidateDeviceX509CertRequestMsg": (("hash", "string"),),
@@ -54,33 +47,7 @@ _MESSAGES = {
 }
 
 
-def _message_classes() -> dict[str, Any]:
-    field_type = descriptor_pb2.FieldDescriptorProto
-    scalars = {"string": field_type.TYPE_STRING, "bool": field_type.TYPE_BOOL}
-    file = descriptor_pb2.FileDescriptorProto(name="thingsboard.proto", package=_PACKAGE, syntax="proto3")
-    for name, values in _ENUMS.items():
-        enum = file.enum_type.add(name=name)
-        for number, value in enumerate(values):
-            enum.value.add(name=value, number=number)
-    for name, fields in _MESSAGES.items():
-        message = file.message_type.add(name=name)
-        for number, (field, kind) in enumerate(fields, start=1):
-            added = message.field.add(name=field, number=number, label=field_type.LABEL_OPTIONAL)
-            if kind in scalars:
-                added.type = scalars[kind]
-            else:
-                added.type = field_type.TYPE_ENUM if kind in _ENUMS else field_type.TYPE_MESSAGE
-                added.type_name = f".{_PACKAGE}.{kind}"
-    # A pool of our own: a plugin may well bring ThingsBoard's real definitions into the common one.
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
-        for name in _MESSAGES
-    }
-
-
-_CLASSES = _message_classes()
+_CLASSES = message_classes(_MESSAGES, _ENUMS)
 _Request = _CLASSES["ProvisionDeviceRequestMsg"]
 _Response = _CLASSES["ProvisionDeviceResponseMsg"]
 _STATUS = {name: number for number, name in enumerate(_ENUMS["ResponseStatus"])}

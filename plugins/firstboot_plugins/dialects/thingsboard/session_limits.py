@@ -5,17 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from firstboot.app import Services
-from firstboot.model import DeviceRef
 from firstboot_plugins.transports.mqtt.config import MqttConfig
 
 METHOD = "getSessionLimits"
 
 
-async def session_limits(device: DeviceRef, services: Services) -> dict[str, Any]:
-    """Return the limits of a session over MQTT, in the form for a device or for a gateway.
-
-    Raises: `firstboot.errors.Unavailable`.
-    """
+def session_limits(services: Services, *, is_gateway: bool) -> dict[str, Any]:
+    """Return the limits of a session over MQTT, in the form for a device or for a gateway."""
     config = services.config.section(MqttConfig)
     rates = {
         # A burst above the rate is borrowed from later: only the rate can be kept up second by second.
@@ -28,7 +24,6 @@ async def session_limits(device: DeviceRef, services: Services) -> dict[str, Any
         "maxInflightMessages": config.max_in_flight,
         "rateLimits": rates,
     }
-    found = await services.storage.device_by_public_id(device.tenant_id, device.public_id)
-    if found is not None and (found.additional_info or {}).get("gateway") is True:
+    if is_gateway:
         limits["gatewayRateLimits"] = rates
     return limits

@@ -39,6 +39,8 @@ class Message:
     qos: int
     delivered: Callable[[], Awaitable[None]] | None = None
     """Awaited once the client has acknowledged the message (QoS 1)."""
+    written: Callable[[], None] | None = None
+    """Called when the message waits no longer to be written; for those who send many."""
 
     @property
     def size(self) -> int:
@@ -61,7 +63,7 @@ class Reply:
 
     must_tell: bool = False
     """Whether a client that cannot be told the reason in an acknowledgement is told by closing: MQTT 3 has
-    no reasons, and QoS 0 no acknowledgement."""
+    no reasons, QoS 0 no acknowledgement, and some reasons may not stand in one."""
 
 
 class SessionTopics(Protocol):

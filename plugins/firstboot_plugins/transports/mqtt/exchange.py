@@ -24,6 +24,7 @@ from firstboot_plugins.transports.mqtt.packets import (
     Unsuback,
     Unsubscribe,
 )
+from firstboot_plugins.transports.mqtt.reasons import IN_PUBACK
 from firstboot_plugins.transports.mqtt.subscriptions import V5, Subscriptions
 
 if TYPE_CHECKING:
@@ -206,7 +207,8 @@ class Exchange:
     def _answer(self, packet: Publish, reply: Reply) -> None:
         connection = self._connection
         refused = reply.reason >= Reason.UNSPECIFIED_ERROR
-        if refused and reply.must_tell and (connection.level < V5 or packet.qos == 0):
+        can_tell = connection.level == V5 and packet.qos > 0 and reply.reason in IN_PUBACK
+        if refused and reply.must_tell and not can_tell:
             connection.leave(reply.reason, "unreadable message")
             return
         acknowledgement = b""

@@ -127,6 +127,8 @@ class Outgoing:
         while self._unnumbered or (self._waiting and self._has_room(self._waiting[0])):
             message = (self._unnumbered or self._waiting).pop(0)
             self._bytes -= message.size
+            if message.written is not None:
+                message.written()
             if frame := self._frame(message):
                 return frame
         while self._later and self._has_room(self._later[0]):
