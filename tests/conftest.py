@@ -4,8 +4,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from tests.harness import TestServer, running
 from tests.services import postgres_database, postgres_server, postgres_url, pytest_terminal_summary
+
+# How long an example may take depends on what else the machine does.
+settings.register_profile("firstboot", deadline=None)
+settings.load_profile("firstboot")
 
 __all__ = ["postgres_database", "postgres_server", "postgres_url", "pytest_terminal_summary"]
 

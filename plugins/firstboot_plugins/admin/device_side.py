@@ -25,6 +25,7 @@ def _call(
     *,
     token: bool = True,
     body: Mapping[str, Any] | None = None,
+    body_required: bool = True,
     query: Mapping[str, str] | None = None,
     answers: bool = False,
 ) -> dict[str, Any]:
@@ -45,7 +46,7 @@ def _call(
     if parameters:
         described["parameters"] = parameters
     if body is not None:
-        described["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
+        described["requestBody"] = {"required": body_required, "content": {"application/json": {"schema": body}}}
     return described
 
 
@@ -65,6 +66,13 @@ _CALL = {"type": "object", "required": ["method"], "properties": {"method": {"ty
 _CALL_ID = {"type": "integer", "minimum": 0, "maximum": 2**31 - 1}
 _TELEMETRY = {"type": ["object", "array"]}
 _POLL = {"timeout": "integer"}
+_CLAIM = {
+    "type": "object",
+    "properties": {
+        "secretKey": {"type": "string", "maxLength": 255},
+        "durationMs": {"type": "integer", "minimum": 0, "maximum": 2**53},
+    },
+}
 
 DEVICE_PATHS: Mapping[str, dict[str, Any]] = {
     "/api/v1/provision": {
@@ -75,6 +83,8 @@ DEVICE_PATHS: Mapping[str, dict[str, Any]] = {
         "post": _call("Report attributes of the client scope", body=_OBJECT),
         "get": _call("Read attributes", query={"clientKeys": "string", "sharedKeys": "string"}, answers=True),
     },
+    "/api/v1/{token}/claim": {"post": _call("Let a customer claim the device", body=_CLAIM, body_required=False)},
+    "/api/v1/{token}/release": {"post": _call("Take the device from its owner, where its profile allows it")},
     "/api/v1/{token}/attributes/updates": {
         "get": _call("Wait for changes of shared attributes", query=_POLL, answers=True),
     },

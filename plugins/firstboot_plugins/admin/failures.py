@@ -10,7 +10,9 @@ from typing import Any
 from starlette.responses import Response
 
 from firstboot.errors import (
+    CLAIM_REFUSAL_CODES,
     AlreadyExists,
+    ClaimRefused,
     DeviceOffline,
     FirstbootError,
     LimitReached,
@@ -43,6 +45,8 @@ _ERROR_CODES = {
     429: TOO_MANY_REQUESTS,
     503: TOO_MANY_REQUESTS,
 }
+_CLAIM_STATUSES = {"unknown-device": 404, "already-claimed": 409, "already-yours": 409, "locked": 429}
+"""Of refused claims; of all others it is 403."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +122,9 @@ def failure_of(error: FirstbootError, dialect: Dialect) -> Failure:
             return Failure(401, message, code="token-expired", error_code=TOKEN_EXPIRED)
         case NotAuthenticated():  # its own code tells operators more than the asker may know (threat LG-3)
             return Failure(401, message, code=NotAuthenticated.code, headers=headers)
+        case ClaimRefused():  # its own words may be a plugin's, for operators
+            told = f"{CLAIM_REFUSAL_CODES.get(error.code, CLAIM_REFUSAL_CODES['vetoed']).capitalize()}."
+            return Failure(_CLAIM_STATUSES.get(error.code, 403), told, code=error.code, headers=headers)
         case NotAllowed():
             return Failure(403, message, code=error.code)
         case NotFound():

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from starlette.requests import Request
 
-from firstboot.model import Authority, Origin
+from firstboot.model import Authority, Origin, User
 from firstboot_plugins.admin.failures import Dialect, Failure, forbidden
 from firstboot_plugins.transports.http.in_flight import free_slot
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from firstboot.app import Services
     from firstboot.identities import Identity
 
-PARAMETER = re.compile(r"\{([A-Za-z]+)(?::(uuid))?\}")
-"""A parameter in a path: ``{name}`` is a text, ``{name:uuid}`` a `UUID`."""
+PARAMETER = re.compile(r"\{([A-Za-z]+)(?::(uuid|path))?\}")
+"""A parameter in a path: ``{name}`` is a text, ``{name:path}`` one with slashes, ``{name:uuid}`` a `UUID`."""
 
 ANY_SCOPE = "*"
 """Stands for a call that every API token may use, whatever its scopes."""
@@ -52,6 +52,11 @@ def tenant_people(scope: str | None) -> Access:
     The call sees to it that a customer's user reaches no other customer's things (`Call.customer_id`).
     """
     return Access(authorities=frozenset({Authority.TENANT_ADMIN, Authority.CUSTOMER_USER}), scope=scope)
+
+
+def customer_users() -> Access:
+    """Allow users of customers only: nobody buys a device for somebody else, and no API token is a customer."""
+    return Access(authorities=frozenset({Authority.CUSTOMER_USER}), scope=None)
 
 
 def system_admins() -> Access:
@@ -103,6 +108,12 @@ class Call:
         return self.identity.tenant_id
 
     @property
+    def user(self) -> User:
+        """The person who asks, of a call that no API token may use."""
+        assert self.identity.user is not None
+        return self.identity.user
+
+    @property
     def customer_id(self) -> int | None:
         """The only customer whose things the asker may see; None: those of the whole tenant."""
         if self.identity.authority is not Authority.CUSTOMER_USER:
@@ -147,6 +158,8 @@ class Operation:
     """Of the answer."""
     is_import: bool = False
     """Whether the body may be as large as an import, and be one long text."""
+    browser: bool = False
+    """Whether the cookie of a browser session counts (see `firstboot_plugins.admin.browser_sessions`)."""
     summary: str = ""
     description: str = ""
 
@@ -159,12 +172,17 @@ class Operation:
     @property
     def parameters(self) -> Mapping[str, type]:
         """Names and types of what stands in the path."""
-        return {name: UUID if kind else str for name, kind in PARAMETER.findall(self.path)}
+        return {name: UUID if kind == "uuid" else str for name, kind in PARAMETER.findall(self.path)}
 
     @property
     def route_path(self) -> str:
-        """The path as the router knows it."""
+        """The path as the document has it."""
         return PARAMETER.sub(r"{\1}", self.path)
+
+    @property
+    def pattern(self) -> str:
+        """The path as the router matches it."""
+        return self.path.replace(":uuid}", "}")
 
 
 def operation(

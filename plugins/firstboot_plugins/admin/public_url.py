@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 
 ACTIVATE = "/api/noauth/activate"
+CLAIM_PAGE = "claim-page"
+"""Name of the plugin with the page to which activation links lead."""
 
 
 def public_url(services: Services) -> str:

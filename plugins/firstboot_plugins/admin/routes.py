@@ -31,7 +31,7 @@ def routes(operations: Iterable[Operation], services: Services) -> list[Route]:
     """Return one route for each path. Fixed paths come before those with parameters that would match them."""
     by_path: dict[str, dict[str, Operation]] = defaultdict(dict)
     for each in operations:
-        same = by_path[each.route_path]
+        same = by_path[each.pattern]
         assert each.method not in same, f"{each.method} {each.path} is there twice"
         same[each.method] = each
     return [_route(path, by_path[path], services) for path in sorted(by_path, key=_specificity)]
@@ -82,7 +82,7 @@ class _Runner:
         judged_at = time.monotonic()
         asker = None
         if operation.access is not None:
-            asker = await identify(request, services.authentication, origin.address)
+            asker = await identify(request, services, origin.address, browser=operation.browser)
             check_access(operation.access, asker)
         path = checked_path(operation.parameters, request.path_params)
         query = checked_query(operation.query, request.query_params) if operation.query else None

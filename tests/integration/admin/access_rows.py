@@ -16,6 +16,7 @@ OK = (200, 201, 204)
 MISSING = (404,)
 FORBIDDEN = (403,)
 BAD = (400,)
+TAKEN = (409,)
 NOT_PERMITTED = (403, 404)
 """In one tenant ThingsBoard's clients expect 403 for what exists (contract 5.4); ids cannot be guessed."""
 PAGE = {"pageSize": "100", "page": "0"}
@@ -41,6 +42,8 @@ class Row:
     """For a user of the customer that has the things."""
     public: tuple[int, ...] = OK
     """For everybody, when the call is public."""
+    releases: bool = False
+    """Whether the customer's user gives the device back with it."""
 
 
 def _page(house: House) -> Mapping[str, str]:
@@ -104,6 +107,11 @@ def _import(house: House) -> Any:
     return {"file": "imported,imported\n", "mapping": mapping}
 
 
+def _sign_up(house: House) -> Any:
+    account = {"email": "spare@example.com", "password": "a-password"}
+    return {**account, "tenant": house.tenant.name, "deviceName": house.device.name, "secretKey": "a-guess"}
+
+
 def _rpc(house: House) -> Any:
     return {"method": "m", "params": {}, "timeout": 10}
 
@@ -129,12 +137,32 @@ ROWS: Mapping[str, Row] = {
     "post-api-firstboot-me-password": Row(body=_passwords("currentPassword", "newPassword"), foreign=BAD, own=BAD),
     "get-api-firstboot-profiles": Row(),
     "get-api-firstboot-profiles-by-profileId": Row(),
+    "get-api-firstboot-ca.pem": Row(),
+    "get-api-firstboot-ca.crl": Row(),
+    "get-api-firstboot-devices-by-deviceId-certificates": Row(),
+    "delete-api-firstboot-devices-by-deviceId-credentials": Row(),
+    "get-api-firstboot-profiles-by-profileId-certificates": Row(),
+    "patch-api-firstboot-profiles-by-profileId-certificates": Row(body=lambda house: {"allowCreate": True}),
     "patch-api-firstboot-profiles-by-profileId": Row(body=lambda house: {"enabled": False}),
     "post-api-firstboot-profiles-by-profileId-rotate-secret": Row(),
     "get-api-firstboot-devices": Row(),
     "post-api-firstboot-devices-by-deviceId-reopen": Row(),
     "post-api-firstboot-devices-by-deviceId-enable": Row(),
     "post-api-firstboot-devices-by-deviceId-disable": Row(),
+    "get-api-firstboot-devices-by-deviceId-claim-windows": Row(),
+    "put-api-firstboot-devices-by-deviceId-claim-windows": Row(),
+    "delete-api-firstboot-devices-by-deviceId-claim-windows": Row(),
+    "get-api-firstboot-devices-by-deviceId-owners": Row(),
+    "post-api-firstboot-devices-by-deviceId-owner": Row(body=lambda house: {"customerId": None}),
+    "post-api-firstboot-claims": Row(
+        body=lambda house: {"deviceName": house.device.name, "secretKey": "a-guess"}, neighbour=TAKEN, own=TAKEN
+    ),
+    "post-api-firstboot-sign-up": Row(body=_sign_up, public=FORBIDDEN),
+    "get-api-firstboot-my-devices": Row(neighbour=OK),
+    "patch-api-firstboot-my-devices-by-deviceId": Row(body=lambda house: {"label": "Cellar"}),
+    "post-api-firstboot-my-devices-by-deviceId-release": Row(releases=True),
+    "post-api-firstboot-my-devices-by-deviceId-offer": Row(),
+    "delete-api-firstboot-my-devices-by-deviceId-offer": Row(),
     "get-api-firstboot-refusals": Row(),
     "get-api-firstboot-audit": Row(),
     "get-api-firstboot-events": Row(),
@@ -201,6 +229,8 @@ ROWS: Mapping[str, Row] = {
     "get-api-customer-by-customerId-devices": Row(query=_page),
     "get-api-customer-by-customerId-deviceInfos": Row(query=_page),
     "get-api-device-by-deviceId-credentials": Row(),
+    "post-api-customer-device-by-deviceName-claim": Row(neighbour=BAD, own=BAD),
+    "delete-api-customer-device-by-deviceName-claim": Row(foreign=MISSING, releases=True),
     "post-api-device-credentials": Row(body=_changed_credentials, foreign=MISSING),
     "post-api-device-bulk_import": Row(body=_import),
     # -- attributes, telemetry, calls --------------------------------------------------------------

@@ -36,7 +36,7 @@ class House:
     device: Device
     token: ApiToken
 
-    def ids(self) -> Mapping[str, UUID]:
+    def ids(self) -> Mapping[str, UUID | str]:
         """Return what stands in a path for each of the things."""
         return {
             "tenantId": self.tenant.public_id,
@@ -45,6 +45,7 @@ class House:
             "deviceProfileId": self.profile.public_id,
             "profileId": self.profile.public_id,
             "deviceId": self.device.public_id,
+            "deviceName": self.device.name,
             "tokenId": self.token.public_id,
         }
 

@@ -194,9 +194,10 @@ async def test_a_session_expires(
 ) -> None:
     device = await Person.come(server, "device-1", level=level, stays=True)
     await device.listen("devices/me/#", qos=1)
-    await leave(server, device)
     door = door_of(server)
     now, life_s = door.now(), 3600 if level == 5 else 24 * 3600
+    monkeypatch.setattr(door, "now", lambda: now)
+    await leave(server, device)
 
     monkeypatch.setattr(door, "now", lambda: now + life_s - 1)
     door.stored.sweep()

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from firstboot.errors import InvalidValue
 from firstboot.secret import Secret
 from firstboot.testing import a_profile
-from firstboot_plugins.admin.thingsboard.ca_certificates import ca_hash, normalise_ca
 from firstboot_plugins.admin.thingsboard.device_profile_mapping import (
     STRATEGIES,
     applied,
@@ -23,6 +22,7 @@ from firstboot_plugins.admin.thingsboard.device_profile_mapping import (
     shape,
 )
 from firstboot_plugins.admin.thingsboard.device_profile_shapes import GivenProfile, ProvisionType
+from firstboot_plugins.credentials.lookup_ids import chain_hash, normalise_chain
 
 TENANT = UUID(int=7)
 DATA = {"configuration": {"type": "DEFAULT"}, "transportConfiguration": {"type": "DEFAULT"}}
@@ -104,16 +104,16 @@ def pem(der: bytes, width: int, end: str) -> str:
     st.sampled_from(["\n", "\r\n"]),
 )
 def test_however_a_chain_is_wrapped_it_is_kept_in_one_form(ders: list[bytes], width: int, end: str) -> None:
-    kept = normalise_ca("".join(pem(der, width, end) for der in ders))
+    kept = normalise_chain("".join(pem(der, width, end) for der in ders))
 
-    assert kept == normalise_ca("".join(pem(der, 76, "\n") for der in ders))
-    assert normalise_ca(kept) == kept
-    assert ca_hash(kept) == ca_hash(base64.b64encode(ders[0]).decode())
+    assert kept == normalise_chain("".join(pem(der, 76, "\n") for der in ders))
+    assert normalise_chain(kept) == kept
+    assert chain_hash(kept) == chain_hash(base64.b64encode(ders[0]).decode())
 
 
 def test_the_hash_of_the_contracts_vector() -> None:
     """Contract 2.5."""
     expected = "6a977a09985faef39a53f093d2506facfab33949fe6587231fbc2734c917c366"
 
-    assert ca_hash(pem(bytes(range(0x60)), 64, "\r\n")) == expected
-    assert ca_hash("testHash") == "57f6600424d6553263f1f32e0117012894a36fbf07e3e9c3c556272f86b7d985"
+    assert chain_hash(pem(bytes(range(0x60)), 64, "\r\n")) == expected
+    assert chain_hash("testHash") == "57f6600424d6553263f1f32e0117012894a36fbf07e3e9c3c556272f86b7d985"

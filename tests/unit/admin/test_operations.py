@@ -30,7 +30,7 @@ from firstboot_plugins.admin.thingsboard.errors import THINGSBOARD
 OPERATIONS = operations()
 
 
-@operation("GET", "/api/thing/{thingId:uuid}/part/{name}", dialect=FIRSTBOOT, tag="Things", access=PUBLIC)
+@operation("GET", "/api/thing/{thingId:uuid}/part/{name:path}", dialect=FIRSTBOOT, tag="Things", access=PUBLIC)
 async def part(call: Call) -> None:
     """Show a part.
 
@@ -43,6 +43,7 @@ def test_an_operation_is_described_by_its_function() -> None:
     assert (part.summary, part.description) == ("Show a part", "It is shown in full.")
     assert part.id == "get-api-thing-by-thingId-part-by-name"
     assert part.route_path == "/api/thing/{thingId}/part/{name}"
+    assert part.pattern == "/api/thing/{thingId}/part/{name:path}"
     assert {name: kind.__name__ for name, kind in part.parameters.items()} == {"thingId": "UUID", "name": "str"}
 
 
@@ -72,6 +73,7 @@ def test_only_these_calls_need_no_login() -> None:
         "get-health",
         "get-health-ready",
         "get-api-firstboot-openapi.json",
+        "post-api-firstboot-sign-up",
         "post-api-auth-login",
         "post-api-auth-token",
         "get-api-noauth-activate",

@@ -98,7 +98,7 @@ def _forget(call: Call, waiting: WaitingRequests, stream: EventStream, slot: obj
 
 async def _still_allowed(call: Call) -> bool:
     try:
-        identity = await identify(call.request, call.services.authentication, call.origin.address)
+        identity = await identify(call.request, call.services, call.origin.address)
         check_access(READERS, identity)
     except Unavailable:  # nobody can say; ended sessions are noticed when the database is back
         return True

@@ -19,6 +19,7 @@ _SCHEMA: dict[str, Any] = {
         "status": {"type": "integer"},
         "detail": {"type": "string"},
         "code": {"type": "string", "description": "A word for programs, which stays the same."},
+        "retryAfterS": {"type": "integer", "description": "Seconds to wait, as in Retry-After."},
         "errors": {
             "type": "array",
             "items": {
@@ -42,6 +43,8 @@ def _problem(failure: Failure, now_ms: int) -> Response:
         "detail": str(failure),
         "code": failure.code,
     }
+    if "retry-after" in failure.headers:
+        body["retryAfterS"] = int(failure.headers["retry-after"])
     if failure.faults:
         body["errors"] = [{"path": fault.path, "message": fault.message} for fault in failure.faults]
     return JSONResponse(body, failure.status, media_type=MEDIA_TYPE)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import quote
 
 from pydantic import Field
+from starlette.responses import RedirectResponse, Response
 
 from firstboot.model import User
 from firstboot.secret import Secret
 from firstboot_plugins.admin.operation import PUBLIC, Call, Operation, operation, tenant_admins
-from firstboot_plugins.admin.public_url import ACTIVATE, activation_link, public_url
+from firstboot_plugins.admin.public_url import ACTIVATE, CLAIM_PAGE, activation_link, public_url
 from firstboot_plugins.admin.thingsboard.errors import THINGSBOARD
 from firstboot_plugins.admin.thingsboard.shapes import Shape
 from firstboot_plugins.admin.thingsboard.token_pairs import TokenPairShape, pair_shape
@@ -19,11 +21,12 @@ from firstboot_plugins.admin.thingsboard.users import TAG
 
 _LINK = "/api/user/{userId:uuid}/activationLink"
 _WRITE = "users:write"
+_MAX_TOKEN = 255
 # The token is not repeated: what stands in a URL may have been put there by anybody.
 _EXPLANATION = """\
 With this link you choose the first password of your account. Opening it has changed nothing.
-There is no page for it yet: start this command, paste the lines below it with the token that stands behind
-activateToken= in the link and with a password of your choice, and end with Ctrl-D.
+A browser leads you to the page for it. Without one, start this command, paste the lines below it with the token
+that stands behind activateToken= in the link and with a password of your choice, and end with Ctrl-D.
 
   curl -d @- {url}
   {{"activateToken": "TOKEN",
@@ -34,7 +37,7 @@ activateToken= in the link and with a password of your choice, and end with Ctrl
 class ActivateBody(Shape):
     """The token of an activation link, and a password."""
 
-    activate_token: Annotated[str, Field(max_length=255)]
+    activate_token: Annotated[str, Field(max_length=_MAX_TOKEN)]
     password: str
 
 
@@ -66,8 +69,13 @@ async def get_activation_link_info(call: Call) -> ActivationLinkInfo:
 
 
 @operation("GET", ACTIVATE, dialect=THINGSBOARD, tag=TAG, access=PUBLIC, answers=str, media_type="text/plain")
-async def explain_activation(call: Call) -> str:
-    """Say how to choose a first password, to whoever opens an activation link; nothing changes by that."""
+async def explain_activation(call: Call) -> str | Response:
+    """Lead a browser to the page of an activation link, and tell others what to do; nothing changes by that."""
+    asks_for_page = "text/html" in call.request.headers.get("accept", "")
+    if asks_for_page and call.services.plugins.is_active(CLAIM_PAGE):
+        # Behind the # the token reaches no server again. Relative: to wherever the browser has come from (HT-5).
+        token = quote(call.request.query_params.get("activateToken", "")[:_MAX_TOKEN], safe="")
+        return RedirectResponse(f"../../claim#activate={token}", 303)
     return _EXPLANATION.format(url=f"{public_url(call.services)}{ACTIVATE}")
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import WithJsonSchema
 
 from firstboot.errors import InvalidValue
-from firstboot.model import PROVISION_STATE, Scope
+from firstboot.model import CLAIMING_ALLOWED, CLAIMING_DATA, PROVISION_STATE, Scope
 from firstboot_plugins.admin.failures import forbidden
 from firstboot_plugins.admin.operation import Access, Call, Handler, Operation, operation, tenant_people
 from firstboot_plugins.admin.thingsboard.entity_data import (
@@ -23,7 +23,7 @@ from firstboot_plugins.admin.thingsboard.errors import THINGSBOARD_TEXT
 from firstboot_plugins.admin.thingsboard.shapes import Shape
 from firstboot_plugins.dialects.thingsboard.typed_values import typed_values
 
-NOT_OF_CUSTOMERS = frozenset({PROVISION_STATE, "claimingData", "claimingAllowed"})
+NOT_OF_CUSTOMERS = frozenset({PROVISION_STATE, CLAIMING_DATA, CLAIMING_ALLOWED})
 """Server attributes that say who may get the device: a customer who sets them decides about the tenant."""
 
 # Checked by the call itself: the texts of its errors are ThingsBoard's.

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from itertools import islice
 from typing import Annotated
 
 from pydantic import Field
 
+from firstboot.csv_records import Record, read_records
 from firstboot.errors import FirstbootError, InvalidValue
 from firstboot_plugins.admin.failures import failure_of
 from firstboot_plugins.admin.operation import Call, operation, tenant_admins
-from firstboot_plugins.admin.thingsboard.csv_records import Record, read_records
 from firstboot_plugins.admin.thingsboard.devices import TAG
 from firstboot_plugins.admin.thingsboard.errors import THINGSBOARD
-from firstboot_plugins.admin.thingsboard.import_rows import Column, check_columns, read_row
+from firstboot_plugins.admin.thingsboard.import_rows import Column, ImportedDevice, check_columns, read_row
 from firstboot_plugins.admin.thingsboard.imported_devices import Importer
 from firstboot_plugins.admin.thingsboard.shapes import Shape
 
 MAX_ROWS = 100_000
 MAX_ERRORS_LISTED = 1000
-ROWS_AT_A_TIME = 32
+ROWS_AT_A_TIME = 100
+"""As many as one commit takes: others wait while they are read."""
 MAX_COLUMNS = 1000
 
 
@@ -80,20 +80,28 @@ async def import_devices(call: Call) -> object:
     tally = _Tally()
     kept = islice(records, MAX_ROWS)
     while some := list(islice(kept, ROWS_AT_A_TIME)):
-        await asyncio.gather(*(_import(record, mapping.columns, importer, tally) for record in some))
+        await _import(some, mapping.columns, importer, tally)
     for left in records:
         tally.fail(left.line, f"The table has more than {MAX_ROWS} rows; all from here on were left out.")
         break
     return tally.result()
 
 
-async def _import(record: Record, columns: Sequence[Column], importer: Importer, tally: _Tally) -> None:
-    try:
-        if record.error is not None:
-            raise InvalidValue(record.error)
-        tally.done(created=await importer.save(read_row(columns, record.cells)))
-    except FirstbootError as error:
-        tally.fail(record.line, str(failure_of(error, THINGSBOARD)))
+async def _import(records: Sequence[Record], columns: Sequence[Column], importer: Importer, tally: _Tally) -> None:
+    rows: list[tuple[int, ImportedDevice]] = []
+    for record in records:
+        try:
+            if record.error is not None:
+                raise InvalidValue(record.error)
+            rows.append((record.line, read_row(columns, record.cells)))
+        except FirstbootError as error:
+            tally.fail(record.line, str(failure_of(error, THINGSBOARD)))
+    saved = await importer.save_all([row for _, row in rows])
+    for (line, _), result in zip(rows, saved, strict=True):
+        if isinstance(result, FirstbootError):
+            tally.fail(line, str(failure_of(result, THINGSBOARD)))
+        else:
+            tally.done(created=result)
 
 
 class _Tally:

@@ -11,7 +11,6 @@ from firstboot.errors import InvalidValue
 from firstboot.model import DeviceProfile
 from firstboot.profiles import compile_name_pattern
 from firstboot.secret import Secret
-from firstboot_plugins.admin.thingsboard.ca_certificates import ca_hash, normalise_ca
 from firstboot_plugins.admin.thingsboard.device_profile_shapes import (
     CertificateConfiguration,
     GivenProfile,
@@ -25,6 +24,7 @@ from firstboot_plugins.admin.thingsboard.device_profile_shapes import (
     TransportType,
 )
 from firstboot_plugins.admin.thingsboard.entity_ids import EntityType, entity_id
+from firstboot_plugins.credentials.lookup_ids import chain_hash, normalise_chain
 
 STRATEGIES: Mapping[ProvisionType, str] = {
     ProvisionType.DISABLED: "disabled",
@@ -78,9 +78,9 @@ def proof(sent: GivenProfile) -> Proof:
     secret = sent.provision.provision_device_secret or None
     if sent.provision_type is not ProvisionType.X509_CERTIFICATE_CHAIN:
         return Proof(sent.provision_device_key or None, Secret(secret) if secret else None)
-    if secret is None or not normalise_ca(secret).strip():
+    if secret is None or not normalise_chain(secret).strip():
         raise InvalidValue("Device profile certificate should be specified!")
-    return Proof(ca_hash(secret), Secret(normalise_ca(secret)))
+    return Proof(chain_hash(secret), Secret(normalise_chain(secret)))
 
 
 def applied(sent: GivenProfile, profile: DeviceProfile, key: str | None) -> DeviceProfile:

@@ -19,6 +19,7 @@ from firstboot_plugins.admin.thingsboard.device_shapes import (
     DeviceInfoShape,
     DeviceShape,
     DeviceShapes,
+    JsonObject,
 )
 from firstboot_plugins.admin.thingsboard.entity_ids import given
 from firstboot_plugins.admin.thingsboard.errors import THINGSBOARD
@@ -27,6 +28,8 @@ from firstboot_plugins.admin.thingsboard.shapes import Shape
 
 TAG = "Devices"
 DEVICE = "/api/device/{deviceId:uuid}"
+GATEWAY = "gateway"
+"""Member of a device's additional information: whether it speaks for others."""
 
 
 class SaveParameters(Shape):
@@ -148,6 +151,7 @@ async def _change(call: Call, device: Device, body: DeviceBody) -> Device:
     )
     services, version = call.services, device.version
     if call.customer_id is not None:  # a customer cannot pass a device on, or make another kind of it
+        changed = replace(changed, name=device.name, additional_info=_as_gateway(device, body.additional_info))
         return await services.devices.update(changed, expected_version=version, actor=call.actor)
     customer_id = given(body.customer_id)
     customer = None if customer_id is None else await customer_of(call, customer_id)
@@ -158,6 +162,17 @@ async def _change(call: Call, device: Device, body: DeviceBody) -> Device:
     if changed.customer_id == (customer.id if customer else None):
         return changed
     return await services.ownership.assign(changed, customer, actor=call.actor)
+
+
+def _as_gateway(device: Device, info: JsonObject | None) -> JsonObject | None:
+    """Return additional information that a customer sends, where a gateway stays one and nothing else becomes one.
+
+    Who is a gateway makes devices in the whole tenant, and speaks for them (threats LG-8, MQ-8).
+    """
+    kept = {key: value for key, value in (info or {}).items() if key != GATEWAY}
+    if GATEWAY in (device.additional_info or {}):
+        kept[GATEWAY] = (device.additional_info or {})[GATEWAY]
+    return kept or None
 
 
 def _name(body: DeviceBody) -> str:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from firstboot.devices import DeviceDraft
-from firstboot.errors import AlreadyExists, NotFound, VersionConflict
+from firstboot.devices import DeviceDraft, raise_unless_done
+from firstboot.errors import AlreadyExists, FirstbootError, NotFound, VersionConflict
 from firstboot.model import Attribute, Device, DeviceProfile, TelemetryPoint
 from firstboot.names import clean_name
+from firstboot.storage import CreateDevice, Outcome
 from firstboot_plugins.admin.failures import forbidden
 from firstboot_plugins.admin.operation import Call
 from firstboot_plugins.admin.thingsboard import credential_records
 from firstboot_plugins.admin.thingsboard.import_rows import ImportedDevice
 from firstboot_plugins.admin.thingsboard.profile_choice import profile_named
+
+CHANGED_AT_A_TIME = 32
 
 
 class Importer:
@@ -25,11 +30,53 @@ class Importer:
         self._update = update
         self._profiles: dict[str | None, DeviceProfile] = {}
 
-    async def save(self, row: ImportedDevice) -> bool:
-        """Save a device; return whether it is new.
+    async def save_all(self, rows: Sequence[ImportedDevice]) -> list[bool | FirstbootError]:
+        """Save devices; return of each whether it is new, or why it cannot be saved as the row says.
 
-        Raises: `FirstbootError` when it cannot be saved as the row says.
+        They are made in one commit; those that exist are changed after it.
         """
+        results: list[bool | FirstbootError] = [False] * len(rows)
+        plans: list[tuple[int, DeviceProfile, Device, CreateDevice]] = []
+        for index, row in enumerate(rows):
+            try:
+                profile = await self._profile(row.type)
+                write, device = self._services.devices.planned(profile, _draft(row), actor=self._call.actor)
+            except FirstbootError as error:
+                results[index] = error
+            else:
+                plans.append((index, profile, device, write))
+        there: list[int] = []
+        written = await self._services.core.commits.submit_all(plan[-1] for plan in plans)
+        for (index, profile, device, _), result in zip(plans, written, strict=True):
+            if isinstance(result, FirstbootError):
+                results[index] = result
+                continue
+            if isinstance(result, BaseException):
+                raise result
+            if result.outcome is Outcome.NAME_TAKEN:
+                there.append(index)
+                continue
+            try:
+                raise_unless_done(result, device, profile)
+                await self._report(replace(device, id=result.id), rows[index])
+                results[index] = True
+            except FirstbootError as error:
+                results[index] = error
+        for start in range(0, len(there), CHANGED_AT_A_TIME):
+            some = there[start : start + CHANGED_AT_A_TIME]
+            saved = await asyncio.gather(*(self._save(rows[index]) for index in some))
+            for index, outcome in zip(some, saved, strict=True):
+                results[index] = outcome
+        return results
+
+    async def _save(self, row: ImportedDevice) -> bool | FirstbootError:
+        try:
+            return await self._save_alone(row)
+        except FirstbootError as error:
+            return error
+
+    async def _save_alone(self, row: ImportedDevice) -> bool:
+        """Save a device, whether it is there or not; return whether it is new."""
         name = clean_name(row.name, "device name")
         storage = self._services.storage
         while True:
@@ -57,18 +104,7 @@ class Importer:
 
     async def _create(self, row: ImportedDevice) -> None:
         profile = await self._profile(row.type)
-        draft = DeviceDraft(
-            name=row.name,
-            credentials=row.credentials or credential_records.new_access_token(),
-            label=row.label,
-            attributes=tuple(
-                Attribute(scope, key, value)
-                for scope, values in row.attributes.items()
-                for key, value in values.items()
-            ),
-            additional_info=_info(None, row),
-        )
-        device = await self._services.devices.create(profile, draft, actor=self._call.actor)
+        device = await self._services.devices.create(profile, _draft(row), actor=self._call.actor)
         await self._report(device, row)
 
     async def _change(self, device: Device, row: ImportedDevice) -> None:
@@ -101,6 +137,20 @@ class Importer:
         if row.telemetry:
             point = TelemetryPoint(self._services.clock.now_ms(), row.telemetry)
             await self._services.telemetry.save(device.ref, [point], self._call.origin)
+
+
+def _draft(row: ImportedDevice) -> DeviceDraft:
+    return DeviceDraft(
+        name=row.name,
+        credentials=row.credentials or credential_records.new_access_token(),
+        label=row.label,
+        attributes=tuple(
+            Attribute(scope, key, value)
+            for scope, values in row.attributes.items()
+            for key, value in values.items()
+        ),
+        additional_info=_info(None, row),
+    )
 
 
 def _info(before: Any, row: ImportedDevice) -> dict[str, Any] | None:

@@ -142,7 +142,7 @@ async def test_customers_reach_attributes_of_their_own_devices_only(admin: Rest)
 
     await user.call("POST", f"{DATA}/{own}/SHARED_SCOPE", {"a": 1})
 
-    assert await values(user, own) == {"a": 1}
+    assert await values(user, own) == {"a": 1, "claimed": True}
     for who, device, status in ((user, foreign, 403), (other, own, 404)):
         for method, path, body in (
             ("POST", f"{device}/SHARED_SCOPE", {"a": 2}),
@@ -153,7 +153,7 @@ async def test_customers_reach_attributes_of_their_own_devices_only(admin: Rest)
             ("GET", f"DEVICE/{device}/keys/timeseries", None),
         ):
             assert (await told(who, method, f"{DATA}/{path}", body))[0] == status, path
-    assert await values(admin, own) == {"a": 1}
+    assert await values(admin, own) == {"a": 1, "claimed": True}
 
 
 async def test_customers_do_not_decide_who_gets_a_device(admin: Rest) -> None:
@@ -161,14 +161,15 @@ async def test_customers_do_not_decide_who_gets_a_device(admin: Rest) -> None:
     user = await admin.active_user("u@example.com", customer)
     own = await device_id(admin)
     await admin.call("POST", f"/api/customer/{customer['id']['id']}/device/{own}")
-    reserved = {"provisionState": "x", "claimingData": "x", "claimingAllowed": True}
+    data = {"secretKey": "***", "expirationTime": 1}
+    reserved = {"provisionState": "x", "claimingData": data, "claimingAllowed": True}
     await admin.call("POST", f"{DATA}/{own}/SERVER_SCOPE", reserved)
 
     for key in reserved:
         assert (await told(user, "POST", f"{DATA}/{own}/SERVER_SCOPE", {"a": 1, key: "y"}))[0] == 403
         assert (await told(user, "DELETE", f"{DATA}/{own}/SERVER_SCOPE?keys={key}"))[0] == 403
 
-    assert await values(admin, own) == reserved
+    assert await values(admin, own, "/SERVER_SCOPE") == reserved
 
 
 async def test_a_deleted_provision_state_opens_the_device_again(admin: Rest) -> None:

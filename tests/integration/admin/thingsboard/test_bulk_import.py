@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from tests.harness import login
+from tests.integration.admin.thingsboard.buyers import FAILURE, buyer, claim
 from tests.integration.admin.thingsboard.rest import Rest, other_tenant
 
 from firstboot.model import Scope
@@ -40,14 +41,46 @@ async def attributes(admin: Rest, name: str, scope: Scope) -> dict[str, Any]:
     return {each.key: each.value for each in await admin.server.services.attributes.read(device.id, scope)}
 
 
-async def test_the_example_of_the_contract(admin: Rest) -> None:
+async def test_the_example_of_the_contract_opens_the_device_for_claiming(admin: Rest) -> None:
+    """CL-6: the secret opens the device, and is shown to nobody (threat SE-2)."""
     text = 'NAME,TYPE,SECRET\nd1,default,"{""secretKey"":""s"",""expirationTime"":1999999999999}"\n'
 
     assert await imported(admin, text, "NAME", "TYPE", "SERVER_ATTRIBUTE:claimingData") == (1, 0, [])
 
     assert await attributes(admin, "d1", Scope.SERVER) == {
-        "claimingData": {"secretKey": "s", "expirationTime": 1999999999999}
+        "claimingData": {"secretKey": "***", "expirationTime": 1999999999999}
     }
+    customer = await buyer(admin, "c")
+    assert await claim(customer, "d1", "***") == FAILURE
+    assert (await claim(customer, "d1", "s"))[0] == 200
+
+
+async def test_an_imported_secret_is_replaced_by_importing_another_one(admin: Rest) -> None:
+    columns = ("NAME", "SERVER_ATTRIBUTE:claimingData")
+    secret = 'd1,"{{""secretKey"":""{}"",""expirationTime"":1999999999999}}"'
+    customer = await buyer(admin, "c")
+
+    assert await imported(admin, secret.format("first"), *columns, header=False) == (1, 0, [])
+    assert await imported(admin, secret.format("second"), *columns, header=False) == (0, 1, [])
+
+    assert await claim(customer, "d1", "first") == FAILURE
+    assert (await claim(customer, "d1", "second"))[0] == 200
+
+
+async def test_rows_of_one_commit_succeed_and_fail_alone_across_commits(
+    admin: Rest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HT-8."""
+    monkeypatch.setattr(bulk_import, "ROWS_AT_A_TIME", 2)
+    await imported(admin, "d3,,T3", *BASIC, header=False)
+
+    created, updated, errors = await imported(
+        admin, "d1,,T1\nd2,,T1\nd3,,T3\nd4,,T4\n,,T5\nd6,,T3\nd1,,T7", *BASIC, header=False
+    )
+
+    assert (created, updated) == (2, 2)
+    assert [error.partition(":")[0] for error in errors] == ["Line 2", "Line 5", "Line 6"]
+    assert await login(admin.server, username="T7") == 0
 
 
 async def test_every_kind_of_column_reaches_the_device(admin: Rest) -> None:

@@ -30,11 +30,12 @@ EXPECTED = {
     },
     "credentials": {"before": ["ACCESS_TOKEN", "A1_TEST_TOKEN", None], "after": ["MQTT_BASIC", "u"]},
     "data": {
-        "all": [["a", 5], ["b", True], ["c", "on"], ["d", 1.5]],
+        # The device was given away and taken back before, and is told so.
+        "all": [["a", 5], ["b", True], ["c", "on"], ["claimed", False], ["d", 1.5]],
         "some": "on",
-        "keys": ["a", "b", "c", "d"],
+        "keys": ["a", "b", "c", "claimed", "d"],
         "telemetry": [],
-        "left": ["b", "c", "d"],
+        "left": ["b", "c", "claimed", "d"],
     },
     "bulk": {"token": "I1", "devices": 2},
 }

@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firstboot_plugins.admin.thingsboard.csv_records import (
+from firstboot import csv_records
+from firstboot.csv_records import (
+    BLOCK_LENGTH,
     MAX_CELLS,
     MAX_RECORD_LENGTH,
     MAX_RECORD_LINES,
+    Record,
     read_records,
 )
 
@@ -88,7 +91,63 @@ def test_a_record_does_not_show_its_cells() -> None:
     assert "t0ken" not in repr(record)
 
 
-@given(st.lists(st.lists(st.text(st.characters(exclude_characters="\r\0"), min_size=1, max_size=20), min_size=1)))
+def test_bytes_that_are_no_text_cost_their_own_row_only() -> None:
+    file = io.TextIOWrapper(io.BytesIO(b"a,1\nb\xff,2\nc,3\n"), "utf-8", errors="surrogateescape", newline="")
+
+    records = list(read_records(file, ","))
+
+    assert [(record.cells, record.error) for record in records] == [
+        (("a", "1"), None), ((), "The row is not text in UTF-8."), (("c", "3"), None),
+    ]  # fmt: skip
+
+
+class Endless(io.StringIO):
+    """A file that remembers how much was read of it."""
+
+    taken = 0
+
+    def read(self, size: int | None = -1, /) -> str:
+        assert size is not None
+        assert 0 < size <= BLOCK_LENGTH
+        self.taken += size
+        return super().read(size)
+
+
+def test_a_file_is_read_no_further_than_the_rows_that_were_asked_for() -> None:
+    file = Endless("a,b\n" * BLOCK_LENGTH)
+
+    next(read_records(file, ","))
+
+    assert file.taken == BLOCK_LENGTH
+
+
+def test_a_line_without_an_end_is_refused_and_not_kept() -> None:
+    file = Endless("x" * (20 * BLOCK_LENGTH) + "\nok\n")
+    records = read_records(file, ",")
+
+    assert next(records).error is not None
+    assert next(records) == Record(2, ("ok",))
+
+
+@pytest.mark.parametrize("block", [1, 2, 7])
+@given(st.text(alphabet='a,"\n\r;é', max_size=200))
+def test_a_file_reads_as_its_text_does_wherever_its_blocks_end(block: int, text: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_records, "BLOCK_LENGTH", block)
+
+        from_file = list(read_records(io.StringIO(text, newline=""), ","))
+
+    assert from_file == list(read_records(text, ","))
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.text(st.characters(exclude_characters="\r\0", exclude_categories=["Cs"]), min_size=1, max_size=20),
+            min_size=1,
+        )
+    )
+)
 def test_what_the_standard_library_writes_is_read_back(table: list[list[str]]) -> None:
     written = io.StringIO()
     csv.writer(written, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(table)

@@ -1,0 +1,18 @@
+"""Cells of CSV that spreadsheets take for text, whatever is in them (threat HT-8)."""
+
+from __future__ import annotations
+
+import re
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+_MARKED = re.compile(r"'+[=+\-@\t\r]")
+
+
+def safe_cell(text: str) -> str:
+    """Return a cell that no program runs as a formula: one that may look like one begins with an apostrophe."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def plain_cell(cell: str) -> str:
+    """Return the text of which `safe_cell` made this cell."""
+    return cell[1:] if _MARKED.match(cell) else cell
