@@ -38,7 +38,18 @@ REQUIREMENTS = DOCS / "explanation" / "requirements.md"
 _REGION = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- /generated -->)", re.DOTALL)
 _UNITS = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1))
 _KINDS = {
+    "Accent": "colour",
+    "AccentDark": "colour",
+    "HttpsUrl | None": "address",
+    "Image | None": "path",
+    "Language": "language",
+    "Text": "1 to 500 characters",
+    "Texts": "table of texts",
+    "tuple[Site, ...]": "list of sites",
     "Bind": "host and port",
+    "tuple[str, ...] | None": "list of texts",
+    "tuple[TlsSite, ...]": "list of tables",
+    "Bind | None": "host and port",
     "Count": "number above zero",
     "Duration": "duration",
     "Email": "e-mail address",

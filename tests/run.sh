@@ -13,6 +13,10 @@ ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgre
 command -v mosquitto >/dev/null || missing="$missing mosquitto"
 command -v mosquitto_pub >/dev/null || missing="$missing mosquitto-clients"
 command -v curl >/dev/null || missing="$missing curl"
+command -v coap-client-notls >/dev/null || missing="$missing libcoap3-bin"
+command -v socat >/dev/null || missing="$missing socat"
+command -v chromium >/dev/null || missing="$missing chromium"
+command -v zbarimg >/dev/null || missing="$missing zbar-tools"
 if [ -n "$missing" ]; then
     # shellcheck disable=SC2086 # a list of package names
     debian_install $missing && missing=""

@@ -1,0 +1,1 @@
+"""The page on which customers claim their devices."""
