@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import resource
+import ssl
 import sys
 import time
 from collections.abc import Callable
@@ -22,6 +23,9 @@ from benchmarks.scripts import SCRIPTS, Script
 GIVE_UP_AFTER_ERRORS = 20
 PATIENCE_S = 30.0
 """How long the last cycles may take after the end of the load."""
+_ANYBODY = ssl.create_default_context()
+_ANYBODY.check_hostname = False
+_ANYBODY.verify_mode = ssl.CERT_NONE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +131,9 @@ async def run(load: Load) -> Result:
     listener = await listen(load.port, script.listener(load)) if script.listener else None
 
     async def open_connection(client: int) -> _Connection:
-        _, connection = await loop.create_connection(lambda: _Connection(script), "127.0.0.1", load.port)
+        _, connection = await loop.create_connection(
+            lambda: _Connection(script), "127.0.0.1", load.port, ssl=_ANYBODY if script.encrypts else None
+        )
         if script.opening:
             await connection.cycle(script.opening(client), script.opening_answers)
         return connection

@@ -11,6 +11,7 @@ from benchmarks.bench import CLIENTS, Bench, Contestant, Row
 from benchmarks.idle_rows import idle_at_the_broker, idle_at_the_door
 from benchmarks.servers import firstboot, mosquitto, own_reference, postgres
 from benchmarks.session_rows import connect, publish_broker, publish_telemetry, pubsub_connect
+from benchmarks.tls_rows import tls_handshake
 
 
 def mqtt_sqlite(bench: Bench) -> Iterable[Row]:
@@ -93,6 +94,7 @@ MEASUREMENTS: Mapping[Callable[[Bench], Iterable[Row]], tuple[str, ...]] = {
     mqtt_postgres: ("mqtt-postgres",),
     http_keep_alive: ("http-keep-alive",),
     http_new_connection: ("http-new-connection",),
+    tls_handshake: ("tls-handshake",),
     connect: ("connect",),
     devices: ("devices-100k", "devices-1m"),
     pubsub_connect: ("pubsub-connect",),

@@ -47,6 +47,8 @@ class Script:
     opening_answers: tuple[bytes, ...] = ()
     listener: Callable[[Load], bytes] | None = None
     """Makes what one more client says, which subscribes to the messages of all others."""
+    encrypts: bool = False
+    """Whether all this goes over TLS."""
 
 
 # -- MQTT 3.1.1 ------------------------------------------------------------------------------------
@@ -75,6 +77,14 @@ def _bare(load: Load) -> Requests:
         return _cycle(connect(b"client-%08d" % number, b"provision"), topic, topic, body(number))
 
     return cycle
+
+
+_HELLO = connect(b"", b"provision")
+
+
+def _hello(load: Load) -> Requests:
+    # A session that may only provision: nobody is looked up for it.
+    return lambda number: (_HELLO, DISCONNECT)
 
 
 def _login(load: Load) -> Requests:
@@ -154,6 +164,8 @@ _OWN_REQUEST = b'"deviceName"'
 SCRIPTS: Mapping[str, Script] = {
     "mqtt-provision": Script(requests=_provision, answers=(CONNACK, SUBACK, _SUCCESS), is_complete=is_whole),
     "mqtt-bare": Script(requests=_bare, answers=(CONNACK, SUBACK, _OWN_REQUEST), is_complete=is_whole),
+    "tls-hello": Script(requests=_hello, answers=(CONNACK,), is_complete=is_whole, encrypts=True),
+    "tls-echo": Script(requests=_hello, answers=(_HELLO,), is_complete=is_whole, encrypts=True),
     "mqtt-connect": Script(requests=_login, answers=(CONNACK,), is_complete=is_whole),
     "mqtt-subscribe": Script(requests=_login_in_turn, answers=(CONNACK, SUBACK), is_complete=is_whole),
     "mqtt-telemetry": Script(

@@ -79,6 +79,7 @@ def firstboot(
         "SERVER__READY_FILE": str(ready),
         "MQTT__BIND": "127.0.0.1:0",
         "HTTP__BIND": "127.0.0.1:0",
+        "COAP__BIND": "127.0.0.1:0",
         **({"STORAGE__URL": database} if database else {}),
         **changed,
     }

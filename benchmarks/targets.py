@@ -53,6 +53,12 @@ TARGETS: Mapping[str, Target] = {
         reach=0.45,
         aim=0.58,
     ),
+    "tls-handshake": Target(
+        what="TLS handshake and CONNECT, for each second of the server's processor time",
+        reference="a bare asyncio TLS echo's",
+        reach=0.6,
+        aim=0.8,
+    ),
     "connect": Target(what="device connect", reference="mosquitto's connect", reach=0.20, aim=0.40),
     "pubsub-connect": Target(
         what="device connect with a subscription at the broker",

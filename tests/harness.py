@@ -69,6 +69,7 @@ class TestServer:
         self.services = server.services
         self.mqtt_port = server.listeners["mqtt"].port
         self.http_port = server.listeners["http"].port
+        self.coap_port = server.listeners["coap"].port if "coap" in server.listeners else 0
         self.url = f"http://127.0.0.1:{self.http_port}"
 
     async def profile(
@@ -147,6 +148,7 @@ async def running(
         "server": {"data_dir": tmp_path / "data"},
         "mqtt": {"bind": "127.0.0.1:0"},
         "http": {"bind": "127.0.0.1:0"},
+        "coap": {"bind": "127.0.0.1:0"},
         "plugins": dict(plugin_settings or {}),
         "login": dict(CHEAP_PASSWORDS),
     }
@@ -286,6 +288,7 @@ def environment(tmp_path: Path, **more: str) -> dict[str, str]:
         "FIRSTBOOT_SERVER__READY_FILE": str(tmp_path / "ready.json"),
         "FIRSTBOOT_MQTT__BIND": "127.0.0.1:0",
         "FIRSTBOOT_HTTP__BIND": "127.0.0.1:0",
+        "FIRSTBOOT_COAP__BIND": "127.0.0.1:0",
         **{f"FIRSTBOOT_LOGIN__{name}".upper(): str(value) for name, value in CHEAP_PASSWORDS.items()},
         **more,
     }

@@ -15,11 +15,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from firstboot import __version__
 from firstboot.api_tokens import ApiTokenService
 from firstboot.attributes import AttributeService
+from firstboot.certificate_authority import CertificateAuthority
 from firstboot.changes import ChangeFollower
 from firstboot.claim_throttle import ClaimThrottle
 from firstboot.claim_windows import ClaimWindows
@@ -37,7 +38,7 @@ from firstboot.downlink import Downlinks
 from firstboot.errors import StartRefused
 from firstboot.first_admin import ensure_administrator
 from firstboot.health import Health, HealthCheck
-from firstboot.listening import is_loopback
+from firstboot.listening import open_listeners
 from firstboot.live_events import LiveEvents
 from firstboot.login import Authentication
 from firstboot.logins import Logins
@@ -56,8 +57,12 @@ from firstboot.storage import Storage
 from firstboot.telemetry import TelemetryService
 from firstboot.tenants import TenantService
 from firstboot.throttle import FailureThrottle
+from firstboot.tls_settings import open_tls
 from firstboot.users import UserService
 from firstboot.watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from firstboot.tls import Tls
 
 logger = logging.getLogger(__name__)
 
@@ -97,9 +102,12 @@ class Services:
     users: UserService
     authentication: Authentication
     api_tokens: ApiTokenService
+    certificates: CertificateAuthority
     listeners: Mapping[str, Address]
     """Where the server listens, by listener (``mqtt``, ``http``, ...)."""
     health: Callable[[], Awaitable[Health]]
+    tls: Tls | None
+    """The certificates for listeners that encrypt; None where there are none, and no such listener."""
 
 
 class Transport(Protocol):
@@ -151,6 +159,11 @@ async def running_server(foundation: Foundation, clock: Clock | None = None) -> 
             stack.enter_context(sole_server(config.server.data_dir))
         except StartRefused as error:
             report.add(error)
+        tls = None
+        try:
+            tls = open_tls(config, foundation.plugins.config_sections(), clock)
+        except StartRefused as error:
+            report.add(error)
         bound = await stack.enter_async_context(contextlib.AsyncExitStack())
         transports, listeners = _bind(foundation, bound, report)
         core = None
@@ -161,7 +174,7 @@ async def running_server(foundation: Foundation, clock: Clock | None = None) -> 
         report.raise_problems()
         assert core is not None  # for the type checker: the report had no problem
         await ensure_administrator(core.storage, core.users, config.section(AdminConfig), config.server.data_dir)
-        services = await _services(core, listeners, stack)
+        services = await _services(core, listeners, tls, stack)
         # From here on transports stop before what they use: the storage, and the observers of a session's end.
         stack.push_async_exit(bound.pop_all())
         for transport in transports:
@@ -188,7 +201,9 @@ def _bind(
     return transports, listeners
 
 
-async def _services(core: Core, listeners: Mapping[str, Address], stack: contextlib.AsyncExitStack) -> Services:
+async def _services(
+    core: Core, listeners: Mapping[str, Address], tls: Tls | None, stack: contextlib.AsyncExitStack
+) -> Services:
     foundation = core.foundation
     config, plugins, clock = foundation.config, foundation.plugins, core.clock
     live_events = LiveEvents()
@@ -210,7 +225,13 @@ async def _services(core: Core, listeners: Mapping[str, Address], stack: context
                 "no plugin offers the strategy of a profile; its devices are refused",
                 extra={"profile": profile.name, "strategy": profile.strategy},
             )
-    for background in (follower.follow(), downlinks.tell(), _sweep(throttle), Watchdog(plugins.owner_of).watch()):
+    for background in (
+        follower.follow(),
+        downlinks.tell(),
+        _sweep(throttle),
+        Watchdog(plugins.owner_of).watch(),
+        *([tls.watch()] if tls is not None else []),
+    ):
         stack.push_async_callback(_cancelled, asyncio.create_task(background))
     claiming_config = config.section(ClaimingConfig)
     claiming_data = ClaimingData(core.keyring, claiming_config)
@@ -247,6 +268,7 @@ async def _services(core: Core, listeners: Mapping[str, Address], stack: context
             reports=Reports(core.commits, observers, throttle, clock),
             ensure_fresh=follower.ensure_fresh,
             clock=clock,
+            authority=core.certificates,
         ),
         logins=Logins(core.storage, core.commits, core.keyring, profiles, throttle, clock),
         sessions=sessions,
@@ -254,7 +276,9 @@ async def _services(core: Core, listeners: Mapping[str, Address], stack: context
         clock=clock,
         core=core,
         storage=core.storage,
-        devices=DeviceService(core.storage, core.commits, core.keyring, clock, claiming_data, observers),
+        devices=DeviceService(
+            core.storage, core.commits, core.keyring, clock, claiming_data, observers, core.certificates
+        ),
         claim_windows=windows,
         ownership=ownership,
         claiming=claiming,
@@ -289,8 +313,10 @@ async def _services(core: Core, listeners: Mapping[str, Address], stack: context
             clock=clock,
         ),
         api_tokens=core.api_tokens,
+        certificates=core.certificates,
         listeners=listeners,
-        health=HealthCheck(core.storage, core.write_failed, plugins, listeners),
+        health=HealthCheck(core.storage, core.write_failed, plugins, listeners, tls),
+        tls=tls,
     )
 
 
@@ -319,12 +345,11 @@ async def _cancelled(task: asyncio.Task[None]) -> None:
 
 
 def _warn_of_open_listeners(listeners: Mapping[str, Address]) -> None:
-    for name, address in listeners.items():
-        if not is_loopback(address):
-            logger.warning(
-                "a listener without encryption is open to the network",
-                extra={"listener": name, "address": str(address)},
-            )
+    for name, address in open_listeners(listeners).items():
+        logger.warning(
+            "a listener without encryption is open to the network",
+            extra={"listener": name, "address": str(address)},
+        )
 
 
 # -- the process -----------------------------------------------------------------------------------
@@ -332,6 +357,8 @@ def _warn_of_open_listeners(listeners: Mapping[str, Address]) -> None:
 
 async def serve(foundation: Foundation, started: Callable[[Server], object] | None = None) -> None:
     """Run until SIGTERM or SIGINT; a second signal ends the process at once with status 1.
+
+    SIGHUP reads the certificates anew.
 
     Raises: `StartRefused`.
     """
@@ -356,6 +383,8 @@ async def serve(foundation: Foundation, started: Callable[[Server], object] | No
         if ready_file is not None:
             _write_ready_file(ready_file, server.listeners)
         logger.info("ready", extra={name: str(address) for name, address in server.listeners.items()})
+        # Without TLS there is nothing to read anew; to end by it, as by default, would surprise all the same.
+        loop.add_signal_handler(signal.SIGHUP, server.services.tls.ask_to_reload if server.services.tls else int)
         try:
             under_way = started(server) if started is not None else None  # kept, or a task would be collected
             await stop.wait()

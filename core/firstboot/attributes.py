@@ -33,10 +33,11 @@ class AttributeService:
         self,
         storage: Storage,
         commits: Batcher[Write, WriteResult],
-        observers: Observers,
+        observers: Observers | None,
         clock: Clock,
         claiming_data: ClaimingData,
     ) -> None:
+        """``observers``: None where there are none, such as in a command."""
         self._claiming_data = claiming_data
         self._storage = storage
         self._commits = commits
@@ -125,7 +126,7 @@ class AttributeService:
         actor: str,
         at_ms: int,
     ) -> None:
-        if self._observers.wanted(_HOOK):
+        if self._observers is not None and self._observers.wanted(_HOOK):
             event = AttributesChanged(
                 device=device, scope=scope, values=dict(values), deleted=deleted, actor=actor, at_ms=at_ms
             )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 from firstboot.errors import Unavailable
@@ -51,6 +51,18 @@ class Batcher(Generic[Item, Result]):
         if self._worker is None:
             self._worker = loop.create_task(self._drain())
         return future
+
+    async def submit_all(self, items: Iterable[Item]) -> list[Result | BaseException]:
+        """Queue items; return the result of each once all are done, or the error that it got instead."""
+        futures: list[asyncio.Future[Result]] = []
+        for item in items:
+            try:
+                futures.append(self.submit(item))
+            except Unavailable as error:
+                refused: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+                refused.set_exception(error)
+                futures.append(refused)
+        return await asyncio.gather(*futures, return_exceptions=True)
 
     async def _drain(self) -> None:
         waiting = self._waiting

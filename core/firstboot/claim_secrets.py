@@ -16,6 +16,8 @@ LENGTH = 16
 """80 bits."""
 MAX_LENGTH = 255
 _WEAK_BITS = 40
+_LONG = 12
+"""Of more characters than this even digits are enough."""
 _LOOK_ALIKE = str.maketrans({"O": "0", "I": "1", "L": "1", "-": None, " ": None})
 _CLASSES = (string.digits, string.ascii_lowercase, string.ascii_uppercase, string.punctuation + " ")
 _OTHER_CHARACTERS = 100
@@ -42,6 +44,8 @@ def claim_digest(keyring: Keyring, device_public_id: UUID, secret: Secret) -> by
 def is_weak(secret: Secret) -> bool:
     """Say whether a secret can be found by trying: fewer than 40 bits, if all its characters were drawn."""
     text = secret.reveal()
+    if len(text) > _LONG and text.isprintable():
+        return False
     alphabet = sum(len(kind) for kind in _CLASSES if any(character in kind for character in text))
     if not text.isascii():
         alphabet += _OTHER_CHARACTERS

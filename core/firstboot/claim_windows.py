@@ -27,6 +27,7 @@ from firstboot.model import (
 )
 from firstboot.observing import Observers
 from firstboot.secret import Secret
+from firstboot.steady_clock import SteadyClock
 from firstboot.storage import (
     AppendAudit,
     AuditEntry,
@@ -38,12 +39,15 @@ from firstboot.storage import (
     Write,
     WriteResult,
 )
+from firstboot.throttle import FailureThrottle
 
 logger = logging.getLogger(__name__)
 
 ADMINISTRATORS_DURATION = timedelta(days=365)
 """How long a window of an administrator is open who has not said until when: goods lie in stores."""
 OWNERS_DURATION = timedelta(hours=24)
+TOLD_PER_MINUTE = 5
+"""Claim messages of one device that are audited one by one: it may send as many as it wants (threat OP-18)."""
 _HOOK = "firstboot_claim_window_opened"
 _OPENED = "claim-window-opened"
 _REFUSED = "claim-window-refused"
@@ -75,8 +79,14 @@ class ClaimWindows:
         self._commits = commits
         self._keyring = keyring
         self._clock = clock
+        self._steady = SteadyClock(clock)
         self._observers = observers
+        self._news = FailureThrottle(per_minute=TOLD_PER_MINUTE, max_delay_s=0.0, monotonic=clock.monotonic)
         self._claiming_data = ClaimingData(keyring, config)
+
+    def now_ms(self) -> int:
+        """Return the time by which windows end: a clock that was put back neither opens nor shortens one."""
+        return self._steady.now_ms()
 
     async def list(self, device: Device) -> Sequence[ClaimWindow]:
         """Return the claim windows of a device, also those that are over."""
@@ -88,26 +98,27 @@ class ClaimWindows:
         """Open a device that wishes so, in place of the window that it opened last.
 
         ``duration_ms`` None or not above zero: as long as is usual. What is refused is logged and audited, and the
-        device is not told (contract CL-1).
+        device is not told (contract CL-1). Of many messages in a minute the first are audited, and all counted.
 
         Raises: `InvalidValue` for a secret of more than 255 characters, `NotFound`, `Unavailable`.
         """
         _check_length(secret)
         now_ms = self._clock.now_ms()
+        is_news = self._news.is_news(f"claim messages of device {device.public_id}")
         refusal = await self._refusal(device, secret)
         if refusal is None:
             window = ClaimWindow(
                 device_id=device.id,
                 opened_by=ClaimOpener.DEVICE,
                 secret_digest=claim_digest(self._keyring, device.public_id, secret),
-                expires_at_ms=now_ms + self._duration_ms(secret, duration_ms),
+                expires_at_ms=self.now_ms() + self._duration_ms(secret, duration_ms),
                 opened_at_ms=now_ms,
                 weak=is_weak(secret),
             )
-            result = await self._open(device, window, owner_id=None, actor="device", origin=origin)
+            result = await self._open(device, window, owner_id=None, actor="device", origin=origin, is_news=is_news)
             if result.outcome is Outcome.STALE:
                 refusal = "already-claimed"
-        if refusal is not None:
+        if refusal is not None and is_news:
             logger.info("a device is not opened for claiming", extra={"code": refusal, "device": device.name})
             reason = CLAIM_REFUSAL_CODES[refusal]
             audit = AuditEntry.of_device(_REFUSED, device, origin, at_ms=now_ms, code=refusal, detail=reason)
@@ -145,7 +156,7 @@ class ClaimWindows:
             raise InvalidValue("A secret has at least one character.")
         _check_length(secret)
         if until_ms is None:
-            until_ms = now_ms + milliseconds(ADMINISTRATORS_DURATION)
+            until_ms = self.now_ms() + milliseconds(ADMINISTRATORS_DURATION)
         value = {"secretKey": secret.reveal(), "expirationTime": until_ms}
         sealed = self._claiming_data.seal(device.public_id, value, now_ms)
         write = SaveAttributes(
@@ -170,7 +181,7 @@ class ClaimWindows:
             device_id=device.id,
             opened_by=ClaimOpener.OWNER,
             secret_digest=claim_digest(self._keyring, device.public_id, secret),
-            expires_at_ms=now_ms + milliseconds(OWNERS_DURATION),
+            expires_at_ms=self.now_ms() + milliseconds(OWNERS_DURATION),
             opened_at_ms=now_ms,
         )
         result = await self._open(device.ref, window, owner_id=device.customer_id, actor=actor, origin=origin)
@@ -190,10 +201,19 @@ class ClaimWindows:
         _raise_unless_done(await self._commits.submit(write), device.ref)
 
     async def _open(
-        self, device: DeviceRef, window: ClaimWindow, *, owner_id: int | None, actor: str, origin: Origin
+        self,
+        device: DeviceRef,
+        window: ClaimWindow,
+        *,
+        owner_id: int | None,
+        actor: str,
+        origin: Origin,
+        is_news: bool = True,
     ) -> WriteResult:
         at_ms, detail = window.opened_at_ms, _until(window.expires_at_ms)
-        audit = AuditEntry.of_device(_OPENED, device, origin, at_ms=at_ms, actor=actor, detail=detail)
+        audit = None
+        if is_news:
+            audit = AuditEntry.of_device(_OPENED, device, origin, at_ms=at_ms, actor=actor, detail=detail)
         result = await self._commits.submit(OpenClaimWindow(window=window, owner_id=owner_id, audit=audit))
         if result.outcome is Outcome.DEVICE_GONE:
             raise _gone(device)

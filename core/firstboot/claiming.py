@@ -14,14 +14,13 @@ from firstboot.claim_throttle import Claimant, ClaimThrottle
 from firstboot.claim_windows import ClaimWindows, OpenedWindow
 from firstboot.clock import Clock
 from firstboot.deciding_claims import ClaimDeciders
-from firstboot.errors import ClaimRefused, InvalidValue, NotAllowed, NotFound
+from firstboot.errors import AlreadyExists, ClaimRefused, InvalidValue, NotAllowed, NotFound
 from firstboot.keyring import Keyring
 from firstboot.model import ClaimOpener, ClaimWindow, Customer, Device, DeviceRef, Origin, User
 from firstboot.names import MAX_NAME_LENGTH, clean_name
 from firstboot.ownership import CLAIMED, RELEASED, TRANSFERRED, NewOwner, OwnerChanged, Ownership, claim_of
 from firstboot.profile_directory import ProfileDirectory
 from firstboot.secret import Secret
-from firstboot.steady_clock import SteadyClock
 from firstboot.storage import AppendAudit, AuditEntry, Storage, Write, WriteResult
 from firstboot.throttle import FailureThrottle, source_of
 
@@ -62,7 +61,6 @@ class Claiming:
         self._commits = commits
         self._keyring = keyring
         self._clock = clock
-        self._steady = SteadyClock(clock)
         self._windows = windows
         self._ownership = ownership
         self._deciders = deciders
@@ -75,7 +73,8 @@ class Claiming:
     async def claim(self, user: User, name: str, secret: Secret, origin: Origin) -> Device:
         """Make a customer's user's customer the owner of a device.
 
-        Raises: `ClaimRefused`, `NotAllowed` for somebody who is no customer's user, `Unavailable`.
+        Raises: `ClaimRefused`, `NotAllowed` for somebody who is no customer's user, `NotFound` when the device or
+        the customer is deleted at this moment, `Unavailable`.
         """
         customer = await self._customer_of(user)
         asker = Asker(
@@ -112,7 +111,11 @@ class Claiming:
                 except OwnerChanged:
                     continue  # somebody was faster: what is there now decides
                 except ClaimRefused as refusal:  # a plugin refused
-                    await self._report(asker, name, device, refusal)
+                    if self._failures.is_news(f"claims that plugins refuse {asker.actor}"):
+                        await self._report(asker, name, device, refusal)
+                    raise
+                except AlreadyExists:  # who has one device must not learn by it who has an account (threat LG-3)
+                    self._throttle.failed(asker.claimant, None)
                     raise
 
     async def _open_window(self, asker: Asker, device: Device | None, secret: Secret) -> ClaimWindow:
@@ -128,7 +131,7 @@ class Claiming:
         digests = [claim_digest(self._keyring, public_id, each) for each in readings(secret)]
         if device is None:
             raise ClaimRefused("unknown-device", "The tenant has no device of this name.")
-        now_ms = self._steady.now_ms()
+        now_ms = self._windows.now_ms()
         yours = device.customer_id is not None and device.customer_id == asker.claimant.customer_id
         candidates = _candidates(device, windows, now_ms, yours=yours)
         owned = ("already-yours", "The device is yours already.") if yours else (
@@ -144,8 +147,8 @@ class Claiming:
         if opened.expires_at_ms < now_ms:
             raise ClaimRefused("expired", "The time to claim the device is over.")
         if device.customer_id is not None and opened.opened_by is not ClaimOpener.OWNER:
-            # Somebody gave it to a customer while it was open: the window has no use any more.
-            await self._windows.close(device, actor=asker.actor)
+            # Somebody gave it to a customer while it was open: these windows have no use any more.
+            await self._windows.close(device, opened_by=_DEVICE_SIDE, actor=asker.actor)
             raise ClaimRefused(*owned)
         return opened
 

@@ -13,6 +13,7 @@ import txaio
 
 from firstboot.api_tokens import ApiTokenService
 from firstboot.batching import Batcher
+from firstboot.certificate_authority import CertificateAuthority
 from firstboot.changes import are_changes
 from firstboot.claim_windows import ClaimWindows
 from firstboot.claiming_data import ClaimingData
@@ -82,6 +83,7 @@ class Core:
     users: UserService
     api_tokens: ApiTokenService
     passwords: Passwords
+    certificates: CertificateAuthority
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set after every write of this process that others are told of."""
     write_failed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -179,6 +181,7 @@ async def open_core(foundation: Foundation, clock: Clock) -> AsyncIterator[Core]
         login, claiming = config.section(LoginConfig), config.section(ClaimingConfig)
         passwords = Passwords(memory_kib=login.password_memory_kib, passes=login.password_passes)
         ownership = Ownership(claiming, storage, commits, clock)
+        certificates = CertificateAuthority(storage, keyring, clock)
         yield Core(
             foundation=foundation,
             storage=storage,
@@ -193,7 +196,9 @@ async def open_core(foundation: Foundation, clock: Clock) -> AsyncIterator[Core]
                 is_strategy=foundation.strategies.__contains__,
                 clock=clock,
             ),
-            devices=DeviceService(storage, commits, keyring, clock, ClaimingData(keyring, claiming)),
+            devices=DeviceService(
+                storage, commits, keyring, clock, ClaimingData(keyring, claiming), authority=certificates
+            ),
             claim_windows=ClaimWindows(claiming, storage, commits, keyring, clock),
             ownership=ownership,
             tenants=TenantService(storage, commits, clock),
@@ -201,6 +206,7 @@ async def open_core(foundation: Foundation, clock: Clock) -> AsyncIterator[Core]
             users=UserService(storage, commits, keyring, passwords, clock),
             api_tokens=ApiTokenService(storage, commits, keyring, clock),
             passwords=passwords,
+            certificates=certificates,
             changed=changed,
             write_failed=write_failed,
         )

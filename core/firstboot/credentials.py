@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Protocol
+from uuid import UUID
 
+from firstboot.certificate_authority import IssuedCertificate
 from firstboot.errors import ProvisioningRefused
-from firstboot.model import Credentials, WantedCredentials
+from firstboot.model import Credentials, DeviceProfile, WantedCredentials
 
 
 class CredentialGenerator(Protocol):
@@ -35,6 +39,54 @@ class CredentialGenerator(Protocol):
 
     def reveal(self, credentials: Credentials) -> str | Mapping[str, Any] | None:
         """Return what the device is told of its credentials; JSON text or object."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """The device for which credentials are made that say whose they are, such as a certificate."""
+
+    name: str
+    public_id: UUID
+    profile: DeviceProfile
+    current: Credentials | None = field(default=None, repr=False)
+    """What the device has; None: it is new."""
+    proven_with: Credentials | None = field(default=None, repr=False)
+    """Credentials of its own with which it has proven itself; None: it has proven the profile."""
+    now_ms: int
+    certify: Callable[[bytes, timedelta], Awaitable[IssuedCertificate]] = field(repr=False)
+    """Has the server's authority certify a public key (SubjectPublicKeyInfo, DER) for this device and so long.
+
+    Raises: `firstboot.errors.InvalidValue` when the authority's own time is over."""
+
+
+class NamedCredentialGenerator(Protocol):
+    """Makes credentials that say whose they are. ``type`` is what devices ask for; ``makes`` what they get.
+
+    Only while a device is provisioned or renews its credentials is it known whose they are.
+    Plugin API: since 1.
+    """
+
+    type: str
+    makes: str
+
+    def issue_to(self, wanted: WantedCredentials, holder: Holder) -> Credentials | Awaitable[Credentials]:
+        """Make credentials for this device; those that it has (``holder.current``) when they are still right.
+
+        Raises: `ProvisioningRefused`.
+        """
+        ...
+
+    def issue(self, wanted: WantedCredentials) -> Credentials | Awaitable[Credentials]:
+        """Refuse: nobody is known to make them for."""
+        ...
+
+    def renew(self, current: Credentials) -> Credentials | Awaitable[Credentials]:
+        """See `CredentialGenerator`."""
+        ...
+
+    def reveal(self, credentials: Credentials) -> str | Mapping[str, Any] | None:
+        """See `CredentialGenerator`."""
         ...
 
 

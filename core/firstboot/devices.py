@@ -9,6 +9,7 @@ from uuid import UUID
 
 from firstboot.attribute_values import check_value, check_values
 from firstboot.batching import Batcher
+from firstboot.certificate_authority import CertificateAuthority
 from firstboot.claiming_data import ClaimingData
 from firstboot.clock import Clock, new_public_id
 from firstboot.errors import AlreadyExists, InvalidValue, LimitReached, NotFound, VersionConflict
@@ -18,22 +19,28 @@ from firstboot.model import Attribute, Credentials, Device, DeviceProfile
 from firstboot.names import clean_name
 from firstboot.observing import Observers
 from firstboot.sealed_credentials import seal_credentials, unseal_credentials
+from firstboot.secret import random_text
 from firstboot.storage import (
     AuditEntry,
     CreateDevice,
     DeleteDevice,
     DevicePageQuery,
     DeviceQuery,
+    FoundCredentials,
     Outcome,
     Page,
     ReopenDevice,
     ReplaceCredentials,
+    RevokedCertificate,
     Storage,
     UpdateDevice,
     When,
     Write,
     WriteResult,
 )
+
+REVOKED_LENGTH = 40
+"""Characters of the token that nobody has."""
 
 _HOOK = "firstboot_credentials_changed"
 
@@ -64,8 +71,11 @@ class DeviceService:
         clock: Clock,
         claiming_data: ClaimingData,
         observers: Observers | None = None,
+        authority: CertificateAuthority | None = None,
     ) -> None:
-        """``observers``: None where there are none, such as in a command."""
+        """``observers``: None where there are none, such as in a command. ``authority``: whose certificates are
+        revoked together with the devices that have them."""
+        self._authority = authority
         self._claiming_data = claiming_data
         self._storage = storage
         self._commits = commits
@@ -123,8 +133,12 @@ class DeviceService:
         raise_unless_done(result, device, profile)
         return replace(device, id=result.id)
 
-    def planned(self, profile: DeviceProfile, draft: DeviceDraft, *, actor: str) -> tuple[CreateDevice, Device]:
+    def planned(
+        self, profile: DeviceProfile, draft: DeviceDraft, *, actor: str, detail: str = ""
+    ) -> tuple[CreateDevice, Device]:
         """Return what makes a device, for whoever writes many at a time, and the device as it will be, but its id.
+
+        ``detail``: what the audit log says beside.
 
         Raises: `InvalidValue`.
         """
@@ -165,7 +179,9 @@ class DeviceService:
             credentials=seal_credentials(self._keyring, draft.credentials, device.public_id.bytes),
             created_at_ms=now_ms,
             max_devices=profile.limits.max_devices,
-            audit=replace(self._audit("device-created", device, actor), profile=profile.name),
+            audit=AuditEntry.of_device(
+                "device-created", device.ref, at_ms=now_ms, actor=actor, profile=profile.name, detail=detail
+            ),
         )
         return write, device
 
@@ -218,16 +234,28 @@ class DeviceService:
             except VersionConflict:
                 device = await self.by_public_id(device.tenant_id, device.public_id)
 
-    async def change_credentials(self, device: Device, credentials: Credentials, *, actor: str) -> None:
+    async def revoke_credentials(self, device: Device, *, actor: str) -> None:
+        """Void all credentials of a device, and revoke its certificates. It waits for others, or to be re-opened.
+
+        Raises: `NotFound`.
+        """
+        # Every device has credentials; nobody is told these.
+        nobodys = Credentials("ACCESS_TOKEN", random_text(REVOKED_LENGTH))
+        await self.change_credentials(device, nobodys, actor=actor, event="credentials-revoked")
+
+    async def change_credentials(
+        self, device: Device, credentials: Credentials, *, actor: str, event: str = "credentials-changed"
+    ) -> None:
         """Give a device other credentials. All that it had are void, and its sessions end.
 
         Raises: `AlreadyExists` when another device has them, `NotFound`.
         """
         sealed = seal_credentials(self._keyring, credentials, device.public_id.bytes)
         while True:
-            audit = replace(self._audit("credentials-changed", device, actor), detail=credentials.type)
+            audit = replace(self._audit(event, device, actor), detail=credentials.type)
             result = WriteResult(Outcome.DEVICE_GONE)
-            for current in (await self._storage.device_credentials(device.id))[:1]:
+            rows = await self._storage.device_credentials(device.id)
+            for current in rows[:1]:
                 result = await self._commits.submit(
                     ReplaceCredentials(
                         device_id=device.id,
@@ -237,6 +265,7 @@ class DeviceService:
                         keep_old_until_ms=None,
                         at_ms=audit.at_ms,
                         provisioned=False,
+                        revokes=await self._certificates(device, rows, kept=credentials),
                         audit=audit,
                     )
                 )
@@ -244,8 +273,8 @@ class DeviceService:
                 break
         raise_unless_done(result, device, None)
         if self._observers is not None and self._observers.wanted(_HOOK):
-            event = CredentialsChanged(device=device.ref, credentials_type=credentials.type, at_ms=audit.at_ms)
-            self._observers.tell(_HOOK, event)
+            changed = CredentialsChanged(device=device.ref, credentials_type=credentials.type, at_ms=audit.at_ms)
+            self._observers.tell(_HOOK, changed)
 
     async def reopen(self, device: Device, *, actor: str) -> None:
         """Let a device provision itself once more.
@@ -261,8 +290,24 @@ class DeviceService:
 
         Raises: `NotFound`.
         """
-        write = DeleteDevice(device_id=device.id, audit=self._audit("device-deleted", device, actor))
+        revokes = await self._certificates(device, await self._storage.device_credentials(device.id))
+        audit = self._audit("device-deleted", device, actor)
+        write = DeleteDevice(device_id=device.id, revokes=revokes, audit=audit)
         raise_unless_done(await self._commits.submit(write), device, None)
+
+    async def _certificates(
+        self, device: Device, rows: Sequence[FoundCredentials], kept: Credentials | None = None
+    ) -> tuple[RevokedCertificate, ...]:
+        """Return the certificates that end with these credentials."""
+        if self._authority is None:
+            return ()
+        known = [
+            unseal_credentials(self._keyring, row.sealed, device.public_id.bytes)
+            for row in rows
+            if row.type == "X509_CERTIFICATE"
+        ]
+        ended = [each for each in known if kept is None or each.id != kept.id]
+        return await self._authority.issued_among(device.tenant_id, device.public_id, ended)
 
     def _audit(self, event: str, device: Device, actor: str) -> AuditEntry:
         return AuditEntry.of_device(event, device.ref, at_ms=self._clock.now_ms(), actor=actor)

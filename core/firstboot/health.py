@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from firstboot.config import Address
 from firstboot.errors import Unavailable
-from firstboot.listening import is_loopback
+from firstboot.listening import open_listeners
 from firstboot.plugin_manager import PluginManager
 from firstboot.storage import Storage
+
+if TYPE_CHECKING:
+    from firstboot.tls import Tls
 
 STORAGE_TIMEOUT_S = 2.0
 
@@ -36,12 +40,14 @@ class HealthCheck:
         write_failed: asyncio.Event,
         plugins: PluginManager,
         listeners: Mapping[str, Address],
+        tls: Tls | None = None,
     ) -> None:
         """``write_failed`` is set while the last write has failed."""
         self._storage = storage
         self._write_failed = write_failed
         self._plugins = plugins
         self._listeners = listeners
+        self._tls = tls
 
     async def __call__(self) -> Health:
         """Return how the server is now; takes no longer than two seconds."""
@@ -60,11 +66,11 @@ class HealthCheck:
             for info in self._plugins.infos()
             if self._plugins.is_active(info.name) and self._plugins.runner(info.name).failing
         ]
-        return Health("degraded" if reasons else "ok", tuple(reasons), self._open_listeners())
-
-    def _open_listeners(self) -> tuple[str, ...]:
-        return tuple(
+        warnings = [
             f"Listener {name!r} is open to the network without encryption ({address})."
-            for name, address in self._listeners.items()
-            if not is_loopback(address)
-        )
+            for name, address in open_listeners(self._listeners).items()
+        ]
+        if self._tls is not None:
+            reasons += self._tls.faults()
+            warnings += self._tls.warnings()
+        return Health("degraded" if reasons else "ok", tuple(reasons), tuple(warnings))

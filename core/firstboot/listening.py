@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Mapping
 
 from firstboot.config import Address
 from firstboot.errors import StartRefused
 
+ENCRYPTED_LISTENERS = frozenset({"https", "mqtts", "mqttwss"})
 BACKLOG = 4096
 """Connections that may wait to be accepted: a fleet comes back at once after a power cut (threat MQ-13)."""
 
@@ -39,6 +41,15 @@ def bound_socket(setting: str, address: Address) -> socket.socket:
 def is_loopback(address: Address) -> bool:
     """Say whether only this machine can reach the address."""
     return address.host.startswith("127.") or address.host in ("::1", "localhost")
+
+
+def open_listeners(listeners: Mapping[str, Address]) -> dict[str, Address]:
+    """Return the listeners that others can reach, and that do not encrypt (threat SE-9)."""
+    return {
+        name: address
+        for name, address in listeners.items()
+        if name not in ENCRYPTED_LISTENERS and not is_loopback(address)
+    }
 
 
 def address_of(bound: socket.socket) -> Address:

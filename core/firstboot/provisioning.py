@@ -360,6 +360,7 @@ class Provisioning:
             profile=profile,
             current=current,
             proven_with=proven_with,
+            now_ms=self._clock.now_ms(),
             certify=certify,
         )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 from firstboot.clock import Clock, milliseconds
 from firstboot.errors import ProvisioningRefused
@@ -107,11 +108,8 @@ class Reprovisioning:
             when = When.NEVER_USED
         elif not any(_same(issued, known) for known in valid):
             raise _not_the_same(device)
-        if len(valid) >= MAX_VALID and profile.rotation_grace:
-            raise ProvisioningRefused(
-                f"Device {device.name!r} has {len(valid)} credentials that are valid until their grace ends.",
-                code="rate-limit",
-            )
+        if profile.rotation_grace:
+            self._check_number(device, rows)
         renewed = await self._renew(current)
         now_ms = self._clock.now_ms()
         write = ReplaceCredentials(
@@ -149,6 +147,40 @@ class Reprovisioning:
             audit=audit,
         )
 
+    async def give(
+        self,
+        device: Device,
+        issued: Credentials,
+        *,
+        instead_of: Credentials,
+        grace: timedelta,
+        digest: bytes | None,
+        audit: AuditEntry,
+    ) -> Write:
+        """Give a device that has proven itself other credentials; the old ones stay valid for ``grace``.
+
+        Raises: `ProvisioningRefused` (``not-the-same-device``: somebody was faster; ``rate-limit``).
+        """
+        current, rows = await self._credentials(device)
+        if not _same(current, instead_of):
+            raise _not_the_same(device)
+        if _same(issued, current):
+            return AppendAudit(audit)
+        if grace:
+            self._check_number(device, rows)
+        now_ms = self._clock.now_ms()
+        return ReplaceCredentials(
+            device_id=device.id,
+            when=When.ALWAYS,
+            replaces=rows[0].digest,
+            credentials=seal_credentials(self._keyring, issued, device.public_id.bytes),
+            keep_old_until_ms=now_ms + milliseconds(grace) if grace else None,
+            at_ms=now_ms,
+            provisioned=True,
+            request_digest=digest,
+            audit=audit,
+        )
+
     async def _credentials(self, device: Device) -> tuple[Credentials, list[FoundCredentials]]:
         rows = list(await self._storage.device_credentials(device.id))
         if not rows or rows[0].valid_until_ms is not None:
@@ -162,6 +194,14 @@ class Reprovisioning:
             for row in rows
             if row.valid_until_ms is None or row.valid_until_ms >= now_ms
         ]
+
+    def _check_number(self, device: Device, rows: list[FoundCredentials]) -> None:
+        number = len(self._valid(device, rows))
+        if number >= MAX_VALID:
+            raise ProvisioningRefused(
+                f"Device {device.name!r} has {number} credentials that are valid until their grace ends.",
+                code="rate-limit",
+            )
 
     def _check_unused(self, device: Device, profile: DeviceProfile, digest: bytes | None) -> None:
         same_request = (

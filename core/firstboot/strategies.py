@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from firstboot.model import Device, DeviceProfile, ProvisioningRequest
+from firstboot.model import Credentials, Device, DeviceProfile, ProvisioningRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,19 @@ class HandOutExisting:
     device: Device
 
 
-Decision: TypeAlias = CreateNew | HandOutExisting
+@dataclass(frozen=True, slots=True)
+class GiveNew:
+    """Give the device that exists the credentials of the request, in place of those that it has.
+
+    For a strategy to which the device proves each time that it is the same one. `PROVISION_STATE` is not asked.
+    """
+
+    device: Device
+    judge: Callable[[Credentials], None]
+    """Called with what the device has; raises `ProvisioningRefused` when that may not be replaced."""
+
+
+Decision: TypeAlias = CreateNew | HandOutExisting | GiveNew
 
 
 class DeviceFinder(Protocol):

@@ -29,6 +29,7 @@ from firstboot.config import (
     ProvisioningConfig,
     ServerConfig,
     StorageConfig,
+    TlsSite,
     config_file,
     parse_address,
     parse_duration,
@@ -113,6 +114,12 @@ OPTIONS: list[tuple[str, str, str, str, Any]] = [
     ("claiming", "address_failures_per_hour", "7", "7", 7),
     ("claiming", "guessed_failures_per_hour", "7", "7", 7),
     ("claiming", "sign_up", '["default"]', '["default"]', ("default",)),
+    ("tls", "cert", '"a.crt"', "a.crt", Path("a.crt")),
+    ("tls", "key", '"a.key"', "a.key", Path("a.key")),
+    ("tls", "site", '[{cert="a", key="b"}]', '[{cert="a", key="b"}]', (TlsSite(cert=Path("a"), key=Path("b")),)),
+    ("tls", "client_ca", '"ca.crt"', "ca.crt", Path("ca.crt")),
+    ("tls", "min_version", '"1.3"', "'1.3'", "1.3"),
+    ("tls", "ciphers", '"ECDHE+AESGCM"', "ECDHE+AESGCM", "ECDHE+AESGCM"),
 ]
 
 
@@ -328,7 +335,7 @@ NOT_ABOVE_ZERO = "give a duration above zero."
     ("toml", "said"),
     [
         ("[servre]\na = 1", "[servre]: no such section. Did you mean server?"),
-        ("[zzz]", "[zzz]: no such section. There are admin, claiming, login, plugins, provisioning, server, storage."),
+        ("[zzz]", "[zzz]: no such section. There are " + ", ".join(sorted(CORE_SECTIONS)) + "."),
         ("[server]\nlog_levle = 'INFO'", "server.log_levle: no such key. Did you mean log_level?"),
         ("[storage]\nzzz = 1", "storage.zzz: no such key. There are url."),
         ("[server]\nlog_level = 'info'", "server.log_level: not usable: " + NO_LEVEL),

@@ -230,9 +230,9 @@ async def test_a_poll_ends_without_an_update_and_leaves_no_listener(world: World
 # -- calls -----------------------------------------------------------------------------------------
 
 
-async def test_a_call_is_taken_by_one_session(world: World) -> None:
+async def test_a_call_is_taken_by_the_newest_session_that_takes_calls(world: World) -> None:
     absent, one, two = Session(interested=False), Session(), Session()
-    for session in (absent, one, two):
+    for session in (two, one, absent):
         world.downlinks.listen(DEVICE, session)
     taken: list[int] = []
 

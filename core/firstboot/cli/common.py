@@ -6,15 +6,16 @@ import getpass
 import json
 import os
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from firstboot.config import ConfigSource, config_file, parse_duration
-from firstboot.errors import FirstbootError
+from firstboot.errors import FirstbootError, InvalidValue
 from firstboot.model import DEFAULT_TENANT
+from firstboot.moments import moment_text, read_moment
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", "-c", help="Configuration file (TOML). [env: FIRSTBOOT_CONFIG]")
@@ -95,25 +96,15 @@ def print_fields(fields: dict[str, object]) -> None:
 
 def moment(at_ms: int | None) -> str | None:
     """Return a moment as people and programs read it: ISO 8601, UTC."""
-    if at_ms is None:
-        return None
-    try:
-        at = datetime.fromtimestamp(at_ms / 1000, UTC)
-    except (OverflowError, ValueError):  # beyond the year 9999
-        return f"{at_ms} ms"
-    return at.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return None if at_ms is None else moment_text(at_ms)
 
 
 def parse_moment(text: str) -> int:
     """Read a date or moment, such as ``2030-01-31`` or ``2030-01-31T12:00:00Z``, as UTC milliseconds."""
     try:
-        at = datetime.fromisoformat(text)
-        at_ms = int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
-    except (OverflowError, ValueError):
-        raise typer.BadParameter("give a date such as 2030-01-31, or 2030-01-31T12:00:00Z") from None
-    if at_ms < 0:
-        raise typer.BadParameter("give a date after 1970")
-    return at_ms
+        return read_moment(text)
+    except InvalidValue as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 def duration(value: Any) -> timedelta:

@@ -9,7 +9,20 @@ import sys
 import typer
 
 from firstboot import __version__
-from firstboot.cli import audit, device, plugins, profile, serve, tenant, token, upkeep, user
+from firstboot.cli import (
+    audit,
+    certs,
+    claim,
+    device,
+    import_devices,
+    plugins,
+    profile,
+    serve,
+    tenant,
+    token,
+    upkeep,
+    user,
+)
 from firstboot.cli.common import source_of
 from firstboot.errors import FirstbootError, StartRefused
 from firstboot.logs import where
@@ -32,11 +45,14 @@ app.command("serve")(serve.serve)
 app.command("check-config")(serve.check_config)
 app.add_typer(profile.app, name="profile")
 app.add_typer(device.app, name="device")
+app.command("import")(import_devices.import_devices)
+app.add_typer(claim.app, name="claim")
 app.add_typer(user.app, name="user")
 app.add_typer(tenant.app, name="tenant")
 app.add_typer(token.app, name="token")
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(audit.app, name="audit")
+app.add_typer(certs.app, name="certs")
 app.add_typer(upkeep.key_app, name="key")
 app.command("backup")(upkeep.backup)
 _OWN = {command.name for command in app.registered_commands} | {group.name for group in app.registered_groups}

@@ -1,4 +1,4 @@
-"""Reading a password: from a prompt, a file or standard input, never from an argument that others can see."""
+"""Reading passwords and other secrets: never from an argument, which others can see."""
 
 from __future__ import annotations
 
@@ -26,7 +26,15 @@ def read_password(file: Path | None) -> Secret:
     """
     if file is None and sys.stdin.isatty():
         return Secret(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
-    if file is None or str(file) == "-":
+    return read_secret(file or Path("-"))
+
+
+def read_secret(file: Path) -> Secret:
+    """Return what stands in the first line of a file; ``-`` is standard input.
+
+    Raises: `FirstbootError` when that is nothing.
+    """
+    if str(file) == "-":
         line = sys.stdin.readline()
     else:
         try:
@@ -34,7 +42,7 @@ def read_password(file: Path | None) -> Secret:
                 line = stream.readline()
         except UnicodeDecodeError:
             raise fail(f"{file} is not text in UTF-8.") from None
-    password = line.rstrip("\r\n")
-    if not password:
-        raise fail("There is no password. Type one, or give --password-file.")
-    return Secret(password)
+    secret = line.rstrip("\r\n")
+    if not secret:
+        raise fail("There is no password or secret. Type one, or give the file that has it.")
+    return Secret(secret)

@@ -13,6 +13,9 @@ from firstboot.cli.common import ConfigOption, source_of
 if TYPE_CHECKING:
     from firstboot.core import Foundation
 
+_BINDS = ("bind", "tls_bind", "ws_bind", "wss_bind")
+"""Settings of any section by these names say where to listen."""
+
 HostOption = Annotated[
     str | None, typer.Option("--host", help="Listen here instead of 127.0.0.1; 0.0.0.0 opens all listeners.")
 ]
@@ -50,8 +53,14 @@ def quickstart(config: ConfigOption = None, host: HostOption = None, ready_file:
 
 def check_config(config: ConfigOption = None) -> None:
     """Check configuration and plugins. All problems come in one report, with status 2; nothing is started."""
+    from firstboot.clock import Clock
+    from firstboot.tls_settings import open_tls
+
     foundation = _foundation(config, None, None)
     sections = sorted(foundation.plugins.config_sections())
+    tls = open_tls(foundation.config, foundation.plugins.config_sections(), Clock())
+    for warning in (*tls.faults(), *tls.warnings()) if tls is not None else ():
+        typer.echo(f"firstboot: {warning}", err=True)
     typer.echo(f"The configuration is good. Sections: {', '.join(sections)}. Nothing was started.")
 
 
@@ -72,7 +81,8 @@ def _foundation(
     if host is None:
         return foundation
     for name, kind in foundation.plugins.config_sections().items():
-        bind = getattr(foundation.config.section(kind), "bind", None)
-        if bind is not None:
-            overrides.setdefault(name, {})["bind"] = dataclasses.replace(bind, host=host)
+        for key in _BINDS:
+            bind = getattr(foundation.config.section(kind), key, None)
+            if bind is not None:
+                overrides.setdefault(name, {})[key] = dataclasses.replace(bind, host=host)
     return lay_foundation(source_of(config, overrides, defaults), extra)

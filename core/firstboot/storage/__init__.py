@@ -12,6 +12,7 @@ from firstboot.storage.audit import (
     AuditQuery,
     AuditRow,
 )
+from firstboot.storage.certificates import RevokedCertificate
 from firstboot.storage.changes import (
     AttributeChange,
     Change,
@@ -131,6 +132,7 @@ __all__ = [
     "RenewUserSession",
     "ReopenDevice",
     "ReplaceCredentials",
+    "RevokedCertificate",
     "SaveAttributes",
     "SaveTelemetry",
     "SealedCredentials",

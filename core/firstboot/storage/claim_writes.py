@@ -29,7 +29,8 @@ class OpenClaimWindow:
     window: ClaimWindow
     owner_id: int | None
     """The customer to whom the device must belong; None: to nobody."""
-    audit: AuditEntry
+    audit: AuditEntry | None
+    """None: the same was told a moment ago."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from firstboot.model import Attribute, Device
 from firstboot.storage.audit import AuditEntry
+from firstboot.storage.certificates import RevokedCertificate
 from firstboot.storage.claim_writes import NewClaimWindow
 from firstboot.storage.credentials import SealedCredentials
 
@@ -19,7 +20,7 @@ class CreateDevice:
     """Make a device with its credentials and attributes.
 
     Outcomes: DONE with the device's id, NAME_TAKEN, CREDENTIALS_IN_USE, DEVICE_LIMIT, PROFILE_GONE,
-    CUSTOMER_GONE.
+    CUSTOMER_GONE, DEVICE_GONE (its gateway is, or is another tenant's).
     """
 
     public_id: UUID
@@ -90,6 +91,8 @@ class ReplaceCredentials:
     provisioned: bool
     attributes: tuple[Attribute, ...] = ()
     request_digest: bytes | None = None
+    revokes: tuple[RevokedCertificate, ...] = ()
+    """Certificates of the device that are taken back with it."""
     audit: AuditEntry
 
 
@@ -123,6 +126,8 @@ class DeleteDevice:
     """Delete a device with all that belongs to it. Other processes are told. Outcomes: DONE, DEVICE_GONE."""
 
     device_id: int
+    revokes: tuple[RevokedCertificate, ...] = ()
+    """Certificates of the device that are taken back with it."""
     audit: AuditEntry
 
 
@@ -132,8 +137,8 @@ class UpdateDevice:
 
     Takes from ``device``: name, profile_id, gateway_id, enabled, label, additional_info, details; the customer is
     changed by `ChangeOwner` alone. Other processes are told when it is disabled, and its sessions end.
-    Outcomes: DONE with the new version, DEVICE_GONE, NAME_TAKEN, PROFILE_GONE (also one of another tenant),
-    DEVICE_LIMIT (only when the profile changes), STALE (another version than expected).
+    Outcomes: DONE with the new version, DEVICE_GONE (also its gateway), NAME_TAKEN, PROFILE_GONE (each also when it
+    is another tenant's), DEVICE_LIMIT (only when the profile changes), STALE (another version than expected).
     """
 
     device: Device

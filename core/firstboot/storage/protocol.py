@@ -20,6 +20,7 @@ from firstboot.model import (
     UserSession,
 )
 from firstboot.storage.audit import AuditChain, AuditQuery, AuditRow
+from firstboot.storage.certificates import RevokedCertificate
 from firstboot.storage.changes import Change
 from firstboot.storage.credentials import FoundCredentials
 from firstboot.storage.outcomes import WriteResult
@@ -109,6 +110,10 @@ class Storage(Protocol):
 
     async def find_credentials(self, digests: Sequence[bytes]) -> Sequence[FoundCredentials]:
         """Return those of the digests that exist, in any order. Asked for many logins at a time."""
+        ...
+
+    async def revoked_certificates(self, at_ms: int) -> Sequence[RevokedCertificate]:
+        """Return the certificates that were taken back and would not have expired before this moment."""
         ...
 
     async def device_attributes(

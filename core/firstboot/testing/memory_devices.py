@@ -30,6 +30,7 @@ from firstboot.storage import (
     RecordLogin,
     ReopenDevice,
     ReplaceCredentials,
+    RevokedCertificate,
     SaveAttributes,
     SaveTelemetry,
     UpdateDevice,
@@ -81,6 +82,8 @@ class DeviceWrites:
             yield Outcome.PROFILE_GONE
         if not tables.has_customer(write.customer_id, write.tenant_id):
             yield Outcome.CUSTOMER_GONE
+        if not tables.has_device(write.gateway_id, write.tenant_id):
+            yield Outcome.DEVICE_GONE
         if write.max_devices is not None and self._count(write.profile_id) >= write.max_devices:
             yield Outcome.DEVICE_LIMIT
         if (write.tenant_id, write.name) in tables.names:
@@ -114,6 +117,8 @@ class DeviceWrites:
             yield Outcome.STALE
         if tables.names.get((device.tenant_id, wanted.name), device.id) != device.id:
             yield Outcome.NAME_TAKEN
+        if not tables.has_device(wanted.gateway_id, device.tenant_id):
+            yield Outcome.DEVICE_GONE
         profile = tables.profiles.get(wanted.profile_id)
         if profile is None or profile.tenant_id != device.tenant_id:
             yield Outcome.PROFILE_GONE
@@ -130,6 +135,7 @@ class DeviceWrites:
                 self._provision(write)
             case ReplaceCredentials():
                 self._replace(write)
+                self._revoke(write.revokes)
             case RecordLogin():
                 if tables.devices[write.device_id].first_login_at_ms is None:
                     tables.change_device(write.device_id, first_login_at_ms=write.at_ms)
@@ -139,6 +145,7 @@ class DeviceWrites:
                 self._reopen(write.device_id, write.at_ms)
             case DeleteDevice():
                 self._delete(write.device_id)
+                self._revoke(write.revokes)
             case UpdateDevice():
                 return WriteResult(Outcome.DONE, version=self._update(write))
             case SaveAttributes():
@@ -199,6 +206,10 @@ class DeviceWrites:
         else:
             self._set_attributes(write.device_id, write.attributes, write.at_ms)
         self._tables.tell(ChangeKind.CREDENTIALS, write.device_id)
+
+    def _revoke(self, certificates: Iterable[RevokedCertificate]) -> None:
+        for each in certificates:
+            self._tables.revoked.setdefault(each.serial, each)
 
     def _provision(self, write: HandOut | ReplaceCredentials) -> None:
         provisioned = Attribute(Scope.SERVER, PROVISION_STATE, PROVISIONED)

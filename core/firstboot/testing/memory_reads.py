@@ -30,6 +30,7 @@ from firstboot.storage import (
     FoundCredentials,
     Page,
     PageQuery,
+    RevokedCertificate,
 )
 from firstboot.testing.memory_tables import Kept, Tables
 
@@ -187,6 +188,10 @@ class MemoryReads:
 
     async def claim_windows(self, device_id: int) -> Sequence[ClaimWindow]:
         return [window for window in self._tables.windows.values() if window.device_id == device_id]
+
+    async def revoked_certificates(self, at_ms: int) -> Sequence[RevokedCertificate]:
+        there = [each for each in self._tables.revoked.values() if each.expires_at_ms >= at_ms]
+        return sorted(there, key=lambda each: (each.revoked_at_ms, each.serial))
 
     async def devices_behind(self, gateway_id: int) -> Sequence[Device]:
         return [device for device in self._tables.devices.values() if device.gateway_id == gateway_id]

@@ -22,7 +22,7 @@ from firstboot.model import (
     User,
     UserSession,
 )
-from firstboot.storage import AuditRow, Change, ChangeKind, SealedCredentials
+from firstboot.storage import AuditRow, Change, ChangeKind, RevokedCertificate, SealedCredentials
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ class Tables:
     telemetry: dict[tuple[int, str], LatestValue] = field(default_factory=dict)
     windows: dict[tuple[int, ClaimOpener], ClaimWindow] = field(default_factory=dict)
     credentials: dict[bytes, Kept] = field(default_factory=dict)
+    revoked: dict[str, RevokedCertificate] = field(default_factory=dict)
     audit: list[AuditRow] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     meta: dict[str, bytes] = field(default_factory=dict)
@@ -79,6 +80,13 @@ class Tables:
             return True
         customer = self.customers.get(customer_id)
         return customer is not None and customer.tenant_id == tenant_id
+
+    def has_device(self, device_id: int | None, tenant_id: int) -> bool:
+        """Whether a device is there in this tenant; none is everywhere."""
+        if device_id is None:
+            return True
+        device = self.devices.get(device_id)
+        return device is not None and device.tenant_id == tenant_id
 
     def saved(self) -> dict[str, Any]:
         """Return a copy of everything."""

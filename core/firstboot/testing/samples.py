@@ -7,10 +7,13 @@ from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
+from firstboot.events import Claim
 from firstboot.model import (
     PROVISIONED,
     ApiToken,
     Authority,
+    ClaimOpener,
+    ClaimWindow,
     Customer,
     Device,
     DeviceProfile,
@@ -127,6 +130,33 @@ def a_device(name: str = "meter-7", **fields: Any) -> Device:
 def a_provisioned_device(name: str = "meter-7", **fields: Any) -> Device:
     """Return a device that was given its credentials before."""
     return a_device(name, provision_state=PROVISIONED, provisioned_at_ms=NOW_MS, **fields)
+
+
+def a_claim_window(device_id: int = 1, **fields: Any) -> ClaimWindow:
+    """Return a claim window that a device has opened, for a day."""
+    window = ClaimWindow(
+        device_id=device_id,
+        opened_by=ClaimOpener.DEVICE,
+        secret_digest=b"digest of a secret",
+        expires_at_ms=NOW_MS + 86_400_000,
+        opened_at_ms=NOW_MS,
+        weak=False,
+    )
+    return replace(window, **fields)
+
+
+def a_claim(**fields: Any) -> Claim:
+    """Return what plugins are told when a customer claims a device."""
+    claim = Claim(
+        device=a_device().ref,
+        customer="Acme",
+        customer_id=uuid4(),
+        actor="user:ada@example.org",
+        how="claimed",
+        origin=ORIGIN,
+        at_ms=NOW_MS,
+    )
+    return replace(claim, **fields)
 
 
 def an_audit_entry(event: str = "test", **fields: Any) -> AuditEntry:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from firstboot.testing.storage_audit import AuditTests
 from firstboot.testing.storage_batches import BatchTests
+from firstboot.testing.storage_certificates import RevocationTests
+from firstboot.testing.storage_claims import ClaimWindowTests
 from firstboot.testing.storage_credentials import CredentialTests
 from firstboot.testing.storage_customers import CustomerTests
 from firstboot.testing.storage_data import DataTests
 from firstboot.testing.storage_devices import DeviceTests
+from firstboot.testing.storage_owners import OwnerTests
 from firstboot.testing.storage_pages import PageTests
 from firstboot.testing.storage_profiles import ProfileTests
 from firstboot.testing.storage_random import RandomTests
+from firstboot.testing.storage_random_claims import RandomClaimTests
 from firstboot.testing.storage_reads import ReadTests
+from firstboot.testing.storage_sign_up import SignUpTests
 from firstboot.testing.storage_tokens import TokenTests
 from firstboot.testing.storage_updates import UpdateTests
 from firstboot.testing.storage_users import UserTests
@@ -22,15 +27,20 @@ class StorageConformance(
     UpdateTests,
     DataTests,
     CredentialTests,
+    RevocationTests,
     ProfileTests,
     CustomerTests,
     UserTests,
     TokenTests,
+    ClaimWindowTests,
+    OwnerTests,
+    SignUpTests,
     PageTests,
     AuditTests,
     BatchTests,
     ReadTests,
     RandomTests,
+    RandomClaimTests,
 ):
     """Every promise of `firstboot.storage.Storage`.
 

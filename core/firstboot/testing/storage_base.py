@@ -188,6 +188,7 @@ class World:
             "credentials": {each.id: list(await self.storage.device_credentials(each.id)) for each in devices},
             "attributes": {each.id: list(await self.storage.device_attributes(each.id)) for each in devices},
             "telemetry": {each.id: list(await self.storage.latest_telemetry(each.id)) for each in devices},
+            "windows": {each.id: set(await self.storage.claim_windows(each.id)) for each in devices},
             "tenants": list(await self.storage.all_tenants()),
             "customers": list((await self.storage.page_customers(self.tenant.id, PageQuery())).rows),
             "users": list((await self.storage.page_users(self.tenant.id, PageQuery())).rows),

@@ -42,6 +42,8 @@ EVERYTHING: dict[str, Any] = {
     "description": "für den \N{GRINNING FACE} Keller",
     "weak_secret": True,
     "is_default": True,
+    "claim_with_gateway": True,
+    "release_by_device": True,
     "details": {"image": None, "nested": {"list": [1, "\N{GRINNING FACE}"]}},
     "created_at_ms": NOW_MS,
 }

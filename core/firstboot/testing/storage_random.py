@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 from hypothesis import HealthCheck, given, settings
@@ -70,11 +70,24 @@ _STEPS = st.builds(
     max_devices=st.sampled_from([None, None, 1, 2, 3]),
     at_ms=st.integers(NOW_MS, NOW_MS + 3),
 )
-_BATCHES = st.lists(st.lists(_STEPS, min_size=3, max_size=12), min_size=3, max_size=5)
+SETTINGS = settings(
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.differing_executors,
+        HealthCheck.too_slow,
+    ],
+)
+
+
+def batches(steps: st.SearchStrategy[Step]) -> st.SearchStrategy[list[list[Step]]]:
+    """Draw some batches of steps."""
+    return st.lists(st.lists(steps, min_size=3, max_size=12), min_size=3, max_size=5)
 
 
 @dataclass
-class _Side:
+class Side:
     """One of the two storages, with its own ids for the same names."""
 
     world: World
@@ -84,7 +97,8 @@ class _Side:
     first_audit: int = 0
 
     @classmethod
-    async def begin(cls, storage: Storage, chain: AuditChain, prefix: str) -> _Side:
+    async def begin(cls, storage: Storage, chain: AuditChain, prefix: str) -> Self:
+        """Make what the steps need."""
         tenant = await storage.find_tenant(DEFAULT_TENANT)
         assert tenant is not None
         side = cls(await World.begin(storage, chain, tenant, prefix), prefix)
@@ -94,6 +108,7 @@ class _Side:
         return side
 
     def write(self, step: Step) -> Write:
+        """Return the write that the step stands for on this side."""
         name, device_id = self.name(step), self.ids.get(self.name(step), 987_654_321)
         token, old = f"{self.prefix} token {step.token}", f"{self.prefix} token {step.old_token}"
         audit = an_audit_entry(step.kind, device=name, detail=str(step))
@@ -161,19 +176,28 @@ class _Side:
                 return AppendAudit(audit)
 
     def name(self, step: Step) -> str:
-        return f"{self.prefix} device {step.name}"
+        """Return the name of the device that the step is about."""
+        return self.device_name(step.name)
+
+    def device_name(self, number: int) -> str:
+        """Return the name of one of the devices."""
+        return f"{self.prefix} device {number}"
 
     def learn(self, steps: Sequence[Step], results: Sequence[Any]) -> None:
+        """Note the ids of what was made."""
         for step, result in zip(steps, results, strict=True):
             if step.kind == "create" and result.outcome is Outcome.DONE:
                 self.ids[self.name(step)] = result.id
 
+    async def devices(self) -> Sequence[Device]:
+        """Return the devices of this side."""
+        query = DeviceQuery(tenant_id=self.world.tenant.id, profile_id=self.world.profile.id, limit=ALL)
+        return await self.world.storage.list_devices(query)
+
     async def state(self) -> dict[str, Any]:
         """Return everything about the devices, without the ids, which differ."""
         storage = self.world.storage
-        devices = await storage.list_devices(
-            DeviceQuery(tenant_id=self.world.tenant.id, profile_id=self.world.profile.id, limit=ALL)
-        )
+        devices = await self.devices()
         return {
             "devices": [_facts(device) for device in devices],
             "count": await storage.count_devices(self.world.profile.id),
@@ -192,45 +216,45 @@ class _Side:
         }
 
     async def changes(self) -> set[tuple[ChangeKind, str, str | None]]:
+        """Return what others are told of the devices."""
         names = {device_id: name for name, device_id in self.ids.items()}
         changes = await self.world.storage.changes_since(self.first_change)
         return {(change.kind, names[change.ref], change.detail) for change in changes if change.ref in names}
 
 
+async def end_as_in_memory(
+    side: type[Side], storage: Storage, chain: AuditChain, batches: Sequence[Sequence[Step]]
+) -> None:
+    """Do batches in a storage and in memory, and compare what comes of it."""
+    # The storage is the same for all examples; each has a profile, names and tokens of its own in it.
+    prefix = uuid4().hex
+    model = MemoryStorage()
+    expected, actual = await side.begin(model, chain, prefix), await side.begin(storage, chain, prefix)
+
+    for batch in batches:
+        writes = [actual.write(step) for step in batch]
+        results = await storage.write(writes, chain)
+        # One by one, to know before each what stands against it: any of that is a true answer.
+        for step, write, result in zip(batch, [expected.write(step) for step in batch], results, strict=True):
+            obstacles = set(model.obstacles(write)) or {Outcome.DONE}
+            assert result.outcome in obstacles, step
+            (modelled,) = await model.write([write], chain)
+            expected.learn([step], [modelled])
+        actual.learn(batch, results)
+
+    assert await actual.state() == await expected.state()
+    assert await expected.changes() <= await actual.changes()
+
+
 class RandomTests(StorageSuite):
     """Random batches, done in the storage under test and in memory."""
 
-    # The storage is the same for all examples; each has a profile, names and tokens of its own in it.
-    @settings(
-        max_examples=100,
-        deadline=None,
-        suppress_health_check=[
-            HealthCheck.function_scoped_fixture,
-            HealthCheck.differing_executors,
-            HealthCheck.too_slow,
-        ],
-    )
-    @given(batches=_BATCHES)
+    @SETTINGS
+    @given(batches=batches(_STEPS))
     async def test_random_batches_end_as_in_memory(
         self, storage: Storage, chain: AuditChain, batches: list[list[Step]]
     ) -> None:
-        prefix = uuid4().hex
-        model = MemoryStorage()
-        expected, actual = await _Side.begin(model, chain, prefix), await _Side.begin(storage, chain, prefix)
-
-        for batch in batches:
-            writes = [actual.write(step) for step in batch]
-            results = await storage.write(writes, chain)
-            # One by one, to know before each what stands against it: any of that is a true answer.
-            for step, write, result in zip(batch, [expected.write(step) for step in batch], results, strict=True):
-                obstacles = set(model.obstacles(write)) or {Outcome.DONE}
-                assert result.outcome in obstacles, step
-                (modelled,) = await model.write([write], chain)
-                expected.learn([step], [modelled])
-            actual.learn(batch, results)
-
-        assert await actual.state() == await expected.state()
-        assert await expected.changes() <= await actual.changes()
+        await end_as_in_memory(Side, storage, chain, batches)
 
 
 def _facts(device: Device) -> tuple[object, ...]:

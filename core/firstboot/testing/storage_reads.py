@@ -93,6 +93,17 @@ class ReadTests(StorageSuite):
 
         assert [device.name for device in await world.storage.list_devices(query)] == ["theirs"]
 
+    async def test_devices_are_listed_by_customer(self, world: World) -> None:
+        customer, other = await world.make_customer(), await world.make_customer("other")
+        for number, owner in enumerate((customer, other, None, customer, customer)):
+            await world.make_device(f"meter-{number}", customer_id=owner.id if owner else None)
+
+        query = DeviceQuery(tenant_id=world.tenant.id, customer_id=customer.id, limit=2)
+        first = await world.storage.list_devices(query)
+        rest = await world.storage.list_devices(replace(query, after_id=first[-1].id))
+
+        assert [device.name for device in (*first, *rest)] == ["meter-0", "meter-3", "meter-4"]
+
     async def test_a_listed_device_is_as_complete_as_a_found_one(self, world: World) -> None:
         device = await world.make_device(
             label="label", additional_info={"gateway": True}, request_digest=digest("request")

@@ -16,7 +16,7 @@ import pytest
 from firstboot.errors import REFUSAL_CODES, ProfileNotProven, ProvisioningRefused, Refused
 from firstboot.model import Device, DeviceProfile, ProvisioningRequest
 from firstboot.names import clean_name
-from firstboot.strategies import CreateNew, Decision, HandOutExisting, ProvisioningStrategy
+from firstboot.strategies import CreateNew, Decision, GiveNew, HandOutExisting, ProvisioningStrategy
 from firstboot.testing._settling import settled
 from firstboot.testing.leaks import NoLeaks
 from firstboot.testing.samples import a_device, a_profile, a_provisioned_device, a_request
@@ -134,7 +134,7 @@ class StrategyConformance(NoLeaks):
             assert str(answer), "an operator needs a reason"
             assert asked.secret.reveal() not in str(answer)
         else:
-            assert isinstance(answer, CreateNew | HandOutExisting)
+            assert isinstance(answer, CreateNew | HandOutExisting | GiveNew)
 
     @every_situation
     async def test_it_hands_out_only_a_device_that_exists_in_the_profile(
@@ -148,7 +148,7 @@ class StrategyConformance(NoLeaks):
 
         answer = await self.answer(strategy, profile, asked, name, FakeFinder(*devices))
 
-        if isinstance(answer, HandOutExisting):
+        if isinstance(answer, HandOutExisting | GiveNew):
             assert answer.device in devices
             assert answer.device.profile_id == profile.id
 
@@ -266,6 +266,8 @@ def _what(answer: Decision | Refused) -> object:
     if isinstance(answer, Refused):
         return type(answer), answer.code
     # A strategy may draw names itself; then two answers differ in nothing else.
+    if isinstance(answer, GiveNew):
+        return GiveNew, answer.device
     return answer if isinstance(answer, HandOutExisting) else type(answer)
 
 

@@ -9,13 +9,16 @@ from firstboot.credentials import CredentialGenerator
 from firstboot.errors import ProvisioningRefused
 from firstboot.hookspecs import hookimpl
 from firstboot.model import Credentials, WantedCredentials
-from firstboot_plugins.credentials.lookup_ids import certificate_hash, normalise_certificate
+from firstboot_plugins.credentials.lookup_ids import chain_hash, normalise_chain
 
 FIRSTBOOT_API = 1
 
 
 class X509Certificates:
     """Checks ``X509_CERTIFICATE``: the look-up id is the certificate's hash, the value its one-line base64.
+
+    Of a chain in PEM the first certificate counts, which is the device's own; the value is the chain. ThingsBoard
+    stores a hash that no login reaches.
 
     The text is not parsed, as the contract has it: TLS proves the certificate at each login, and a text
     that is none matches no login.
@@ -29,8 +32,8 @@ class X509Certificates:
             raise ProvisioningRefused(
                 "The device wants to log in with a certificate and brought none.", code="bad-credentials-request"
             )
-        text = normalise_certificate(wanted.certificate or "")
-        return Credentials(self.type, certificate_hash(text), text)
+        text = normalise_chain(wanted.certificate or "")
+        return Credentials(self.type, chain_hash(text), text)
 
     def renew(self, current: Credentials) -> Credentials:
         """Refuse: the device must bring its next certificate."""
@@ -40,7 +43,7 @@ class X509Certificates:
         )
 
     def reveal(self, credentials: Credentials) -> str:
-        """Return the certificate as one line of base64."""
+        """Return the certificate as one line of base64, or the chain as PEM."""
         return credentials.value or ""
 
 

@@ -59,6 +59,7 @@ def open_window(write: OpenClaimWindow, changes: Changes) -> Algorithm[WriteResu
         window.device_id, window.opened_by.value, window.secret_digest, window.expires_at_ms, window.opened_at_ms,
         int(window.weak),
     )  # fmt: skip
+    yield Run(CLOSE_WINDOW, (window.device_id, window.opened_by.value))
     yield Many(_OPEN, [row])
     return _DONE
 
@@ -66,10 +67,12 @@ def open_window(write: OpenClaimWindow, changes: Changes) -> Algorithm[WriteResu
 def open_for_administrator(windows: Sequence[tuple[int, int, NewClaimWindow]]) -> Algorithm[None]:
     """Open windows (device, moment, window) that an administrator's other writes bring along."""
     opener = ClaimOpener.ADMINISTRATOR.value
-    rows = {
-        device_id: (device_id, opener, new.secret_digest, new.expires_at_ms, at_ms, int(new.weak))
-        for device_id, at_ms, new in windows
-    }
+    rows: dict[int, tuple[int, str, bytes | None, int, int, int]] = {}
+    for device_id, at_ms, new in windows:
+        secret_digest, weak = new.secret_digest, int(new.weak)
+        if secret_digest is None and device_id in rows:  # it keeps what one before it in this batch has brought
+            _, _, secret_digest, _, _, weak = rows[device_id]
+        rows[device_id] = (device_id, opener, secret_digest, new.expires_at_ms, at_ms, weak)
     yield Many(_OPEN, list(rows.values()))
 
 

@@ -35,6 +35,9 @@ _FIND_CUSTOMERS = ManySql(
     "SELECT customer.id, customer.tenant_id FROM v JOIN customer ON customer.id = v.id",
     (("id", "bigint"),),
 )
+_FIND_GATEWAYS = ManySql(
+    "SELECT device.id, device.tenant_id FROM v JOIN device ON device.id = v.id", (("id", "bigint"),)
+)
 _DEVICE_COLUMNS = (
     ("public_id", "bytea"),
     ("tenant_id", "bigint"),
@@ -92,6 +95,9 @@ def _decide(writes: Sequence[CreateDevice]) -> Algorithm[list[Outcome]]:
     wanted = {write.customer_id for write in writes if write.customer_id is not None}
     customers = {(None, write.tenant_id) for write in writes}
     customers |= {(id_, tenant_id) for id_, tenant_id in (yield Many(_FIND_CUSTOMERS, [(id_,) for id_ in wanted]))}
+    wanted = {write.gateway_id for write in writes if write.gateway_id is not None}
+    gateways = {(None, write.tenant_id) for write in writes}
+    gateways |= {(id_, tenant_id) for id_, tenant_id in (yield Many(_FIND_GATEWAYS, [(id_,) for id_ in wanted]))}
     outcomes = []
     for write in writes:
         name = (write.tenant_id, write.name)
@@ -100,6 +106,8 @@ def _decide(writes: Sequence[CreateDevice]) -> Algorithm[list[Outcome]]:
             outcome = Outcome.PROFILE_GONE
         elif (write.customer_id, write.tenant_id) not in customers:
             outcome = Outcome.CUSTOMER_GONE
+        elif (write.gateway_id, write.tenant_id) not in gateways:
+            outcome = Outcome.DEVICE_GONE
         elif name in names:
             outcome = Outcome.NAME_TAKEN
         elif digest in digests:

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from firstboot.model import PROVISION_STATE, ClaimOpener, ClaimWindow, Device, LatestValue, Scope, StoredAttribute
-from firstboot.storage import DevicePageQuery, DeviceQuery, FoundCredentials, Page
+from firstboot.storage import DevicePageQuery, DeviceQuery, FoundCredentials, Page, RevokedCertificate
 from firstboot_plugins.storage_tortoise.encoding import FOUND_COLUMNS, found_credentials, from_json, storable
 from firstboot_plugins.storage_tortoise.paging import Conditions, Listing, read_page
 from firstboot_plugins.storage_tortoise.reader import Reader
@@ -33,6 +33,10 @@ _SOME_ATTRIBUTES = ManySql(
 )
 _WINDOWS_OF = (
     "SELECT opened_by, secret_digest, expires_at_ms, opened_at_ms, weak FROM claim_window WHERE device_id = ?"
+)
+_REVOKED = (
+    "SELECT serial, tenant_id, device_public_id, expires_at_ms, revoked_at_ms FROM revoked_certificate"
+    " WHERE expires_at_ms >= ? ORDER BY revoked_at_ms, serial"
 )
 _TELEMETRY_OF = "SELECT key, at_ms, value FROM telemetry WHERE device_id = ?"
 _SOME_TELEMETRY = ManySql(
@@ -146,6 +150,19 @@ class DeviceReads(Reader):
                 weak=bool(weak),
             )
             for opened_by, digest, expires_at_ms, opened_at_ms, weak in rows
+        ]
+
+    async def revoked_certificates(self, at_ms: int) -> Sequence[RevokedCertificate]:
+        """See `firstboot.storage.Storage`."""
+        return [
+            RevokedCertificate(
+                serial=serial,
+                tenant_id=tenant_id,
+                device_public_id=UUID(bytes=bytes(device)),
+                expires_at_ms=expires_at_ms,
+                revoked_at_ms=revoked_at_ms,
+            )
+            for serial, tenant_id, device, expires_at_ms, revoked_at_ms in await self.search(Run(_REVOKED, (at_ms,)))
         ]
 
     async def devices_behind(self, gateway_id: int) -> Sequence[Device]:

@@ -1,6 +1,7 @@
 """A device with paho-mqtt: reads what to do as JSON, prints what happened as JSON.
 
-Logs in; with a ``request`` it provisions, with ``publish`` it publishes there; then it takes its leave.
+Logs in; with a ``request`` it provisions, with ``publish`` it publishes there; then it takes its leave. ``ca`` is
+what it trusts over TLS, ``transport`` may be ``websockets``.
 """
 
 from __future__ import annotations
@@ -21,8 +22,13 @@ def main() -> None:
     job = json.load(sys.stdin)
     happened: queue.SimpleQueue[tuple[str, Any]] = queue.SimpleQueue()
     client = Client(
-        CallbackAPIVersion.VERSION2, client_id=job.get("client_id", ""), protocol=MQTTProtocolVersion(job["level"])
+        CallbackAPIVersion.VERSION2,
+        client_id=job.get("client_id", ""),
+        protocol=MQTTProtocolVersion(job["level"]),
+        transport=job.get("transport", "tcp"),
     )
+    if "ca" in job:
+        client.tls_set(job["ca"])
     client.username_pw_set(job.get("username"), job.get("password"))
     client.on_connect = lambda c, u, flags, reason, properties: happened.put(("connack", reason.value))
     client.on_subscribe = lambda c, u, mid, reasons, properties: happened.put(

@@ -37,6 +37,7 @@ def connect(job: dict[str, Any]) -> dict[str, Any]:
     answered = threading.Event()
     results: list[int] = []
 
+    tls = job.pop("tls", {})
     client = TBDeviceMqttClient("127.0.0.1", **job)
     # Not connect(callback=...): the SDK stores it after its network thread runs, and never calls it when the
     # CONNACK is faster. Its handler is whole and unchanged; we only hear of it when it has run.
@@ -48,7 +49,7 @@ def connect(job: dict[str, Any]) -> dict[str, Any]:
         answered.set()
 
     client._client.on_connect = on_connect
-    client.connect()
+    client.connect(**tls)
     assert answered.wait(WAIT_S), "no answer to CONNECT"
     outcome: dict[str, Any] = {"result": results[0], "connected": client.is_connected()}
     if client.is_connected():

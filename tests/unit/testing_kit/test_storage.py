@@ -13,17 +13,31 @@ from hypothesis import Phase, given, settings
 from tests.unit.testing_kit.catching import FAILURES, catches
 
 from firstboot.keyring import Keyring
-from firstboot.model import DEFAULT_TENANT, Attribute, Customer, Device, LatestValue, Scope, StoredAttribute
+from firstboot.model import (
+    DEFAULT_TENANT,
+    Attribute,
+    ClaimOpener,
+    Customer,
+    Device,
+    LatestValue,
+    Scope,
+    StoredAttribute,
+)
 from firstboot.storage import (
     AuditChain,
     AuditEntry,
     AuditQuery,
     AuditRow,
     Change,
+    ChangeOwner,
+    CloseClaimWindows,
+    CreateCustomer,
     CreateDevice,
     DeviceQuery,
     EndUserSession,
     FoundCredentials,
+    NewClaimWindow,
+    OpenClaimWindow,
     Outcome,
     Page,
     PageQuery,
@@ -32,6 +46,7 @@ from firstboot.storage import (
     ReopenDevice,
     ReplaceCredentials,
     SaveTelemetry,
+    SignUp,
     Storage,
     UpdateDevice,
     Write,
@@ -42,6 +57,7 @@ from firstboot.testing import (
     MemoryStorage,
     StorageConformance,
 )
+from firstboot.testing.memory_claims import ClaimWrite
 from firstboot.testing.storage_base import World
 from firstboot.testing.storage_pages import pages_of
 
@@ -269,7 +285,64 @@ class CountsOnePage(MemoryStorage):
         return Page(page.rows, len(page.rows))
 
 
+class KeepsWindowsOfTheOwned(MemoryStorage):
+    def _change_owner(self, write: ChangeOwner) -> int:
+        windows = dict(self._tables.windows)
+        version = super()._change_owner(write)
+        self._tables.windows = windows
+        return version
+
+
+class LeavesFollowersBehind(MemoryStorage):
+    def _change_owner(self, write: ChangeOwner) -> int:
+        return super()._change_owner(replace(write, followers=()))
+
+
+class IsLateByAMoment(MemoryStorage):
+    def _owner_obstacles(self, write: ChangeOwner) -> Iterator[Outcome]:
+        return super()._owner_obstacles(replace(write, at_ms=write.at_ms - 1))
+
+
+class KeepsTheFirstWindow(MemoryStorage):
+    def _apply_to_claims(self, write: ClaimWrite) -> WriteResult:
+        before = dict(self._tables.windows)
+        result = super()._apply_to_claims(write)
+        if isinstance(write, OpenClaimWindow):
+            self._tables.windows |= before
+        return result
+
+
+class ForgetsKeptSecrets(MemoryStorage):
+    def _open_for_administrator(self, device_id: int, window: NewClaimWindow, at_ms: int) -> None:
+        self._tables.windows.pop((device_id, ClaimOpener.ADMINISTRATOR), None)
+        super()._open_for_administrator(device_id, window, at_ms)
+
+
+class ClosesWindowsButNotTheData(MemoryStorage):
+    def _close(self, write: CloseClaimWindows) -> None:
+        for opener in write.opened_by:
+            self._tables.windows.pop((write.device_id, opener), None)
+
+
+class LeavesHalfOfASignUp(MemoryStorage):
+    def _write(self, write: Write, chain: AuditChain) -> WriteResult:
+        result = super()._write(write, chain)
+        if isinstance(write, SignUp) and result.outcome is Outcome.STALE:
+            super()._write(CreateCustomer(customer=write.customer, audit=write.customer_audit), chain)
+        return result
+
+
+class LosesGateways(MemoryStorage):
+    def _update(self, write: UpdateDevice) -> int:
+        return super()._update(replace(write, device=replace(write.device, gateway_id=None)))
+
+
+class ForgetsDevices(Forgetful):
+    forgets = Outcome.DEVICE_GONE
+
+
 SEARCH = "text_is_searched_literally_and_whatever_the_case"
+MOMENT = "a_window_is_open_up_to_its_last_moment"
 BROKEN_STORAGES: Sequence[tuple[type[MemoryStorage], str, Mapping[str, Any]]] = (
     (ForgetsNames, "duplicate_names_in_a_batch_fail_alone", {"duplicates": 1}),
     (ForgetsNames, "names_that_are_stored_fail_alone", {"duplicates": 32}),
@@ -313,9 +386,10 @@ BROKEN_STORAGES: Sequence[tuple[type[MemoryStorage], str, Mapping[str, Any]]] = 
     (FoldsNames, "names_that_differ_in_case_only_are_two", {}),
     (RecordsEachLogin, "only_the_first_login_is_recorded", {}),
     (ReopensHalf, "re_opening_ends_the_provision_state", {}),
-    (ForgetsCustomers, "profiles_and_customers_of_other_tenants_are_refused", {}),
+    (ForgetsCustomers, "a_device_is_not_made_for_a_customer_of_another_tenant", {}),
+    (ForgetsCustomers, "neither_a_device_nor_a_customer_must_be_missing", {}),
     (ForgetsCustomers, "tenant_and_customer_of_a_user_must_be_there_and_fit", {}),
-    (ForgetsProfiles, "profiles_and_customers_of_other_tenants_are_refused", {}),
+    (ForgetsProfiles, "profiles_of_other_tenants_are_refused", {}),
     (ForgetsLimit, "the_limit_of_devices_holds_for_those_that_come_from_another_profile", {}),
     (ForgetsDefaults, "a_tenant_has_one_default_profile", {}),
     (ForgetsNames, "two_customers_of_a_tenant_cannot_have_one_title", {}),
@@ -333,6 +407,26 @@ BROKEN_STORAGES: Sequence[tuple[type[MemoryStorage], str, Mapping[str, Any]]] = 
     (TellsNobody, "other_processes_are_told_when_a_device_is_disabled", {}),
     (TellsNobody, "a_token_that_is_revoked_is_gone_and_others_are_told", {}),
     (ShowsAuditOfAll, "the_audit_log_is_filtered", {}),
+    (ForgetsState, "only_the_expected_owner_is_replaced", {"owner": "one", "expected": "nobody"}),
+    (ForgetsState, "a_window_is_opened_only_while_the_owner_is_the_expected_one", {}),
+    (ForgetsState, "a_secret_opens_once", {}),
+    (ForgetsState, "without_the_window_that_is_asked_for_nothing_changes", {}),
+    (ForgetsState, "of_rivals_over_two_storages_one_gets_the_device", {}),
+    (ForgetsState, "of_rivals_over_two_storages_one_signs_up", {}),
+    (LooksThenInserts, "of_rivals_over_two_storages_one_gets_the_device", {}),
+    (LooksThenInserts, "of_rivals_over_two_storages_one_signs_up", {}),
+    (ForgetsDevices, "a_gateway_must_be_a_device_of_the_tenant", {}),
+    (KeepsWindowsOfTheOwned, "all_that_opens_a_device_ends_with_its_owner", {"to_nobody": False}),
+    (KeepsWindowsOfTheOwned, "all_that_opens_a_device_ends_with_its_owner", {"to_nobody": True}),
+    (LeavesFollowersBehind, "followers_get_what_the_gateway_gets", {}),
+    (LeavesFollowersBehind, "a_gateway_brings_its_devices", {}),
+    (IsLateByAMoment, MOMENT, {"opener": ClaimOpener.OWNER, "late_ms": 1, "is_open": False}),
+    (KeepsTheFirstWindow, "the_latest_window_of_an_opener_replaces_only_that_one", {}),
+    (ForgetsKeptSecrets, "a_window_without_a_secret_keeps_the_one_that_was_there", {}),
+    (ClosesWindowsButNotTheData, "claiming_data_goes_with_the_administrators_window_alone", {}),
+    (LeavesHalfOfASignUp, "whatever_stands_against_it_nothing_is_left_behind", {}),
+    (LosesGateways, "devices_behind_a_gateway_are_listed", {}),
+    (TellsNobody, "others_are_told_of_shared_attributes_only", {}),
 )  # fmt: skip
 
 
@@ -387,9 +481,25 @@ async def test_the_suite_catches_a_storage_that_counts_one_page() -> None:
     await catches(check, kind=CountsOnePage)
 
 
-@pytest.mark.parametrize("kind", [ForgetsCredentials, ForgetsState, RecordsEachLogin, AuditsFailures, ReopensHalf])
-def test_random_batches_catch_a_broken_storage(kind: type[MemoryStorage]) -> None:
-    test: Any = StorageConformance.test_random_batches_end_as_in_memory
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        *(
+            (kind, "batches")
+            for kind in (ForgetsCredentials, ForgetsState, RecordsEachLogin, AuditsFailures, ReopensHalf)
+        ),
+        *(
+            (kind, "claims")
+            for kind in (
+                ForgetsState, ForgetsDevices, KeepsWindowsOfTheOwned, LeavesFollowersBehind, IsLateByAMoment,
+                KeepsTheFirstWindow, ForgetsKeptSecrets, ClosesWindowsButNotTheData, LeavesHalfOfASignUp,
+                LosesGateways,
+            )
+        ),
+    ],
+)  # fmt: skip
+def test_random_batches_catch_a_broken_storage(kind: type[MemoryStorage], name: str) -> None:
+    test: Any = getattr(StorageConformance, f"test_random_{name}_end_as_in_memory")
     batches = test.hypothesis._given_kwargs["batches"]
 
     @settings(max_examples=200, deadline=None, derandomize=True, database=None, phases=[Phase.generate])

@@ -8,6 +8,7 @@ from functools import partial
 from firstboot.app import Services
 from firstboot.errors import ProfileNotProven, Refused, Unavailable
 from firstboot.model import Origin
+from firstboot_plugins.dialects.thingsboard.certificate_proof import CertificateProof, provision
 from firstboot_plugins.dialects.thingsboard.provisioning_formats import Formats
 from firstboot_plugins.dialects.thingsboard.provisioning_request import UnreadableRequest
 from firstboot_plugins.transports.coap.messages import Code
@@ -18,7 +19,9 @@ class Provision:
     """``POST api/v1/provision``: 2.01 with the credentials, or 4.00, with the status where one was decided."""
 
     def __init__(self, services: Services) -> None:
+        self._services = services
         self._provisioning = services.provisioning
+        self._proof = CertificateProof(services)
 
     async def answer(self, request: Request) -> Answer:
         origin = Origin(transport="coap", dialect="thingsboard", address=request.address)
@@ -30,7 +33,7 @@ class Provision:
             return Answer(Code.BAD_REQUEST)
         content_format = TEXT if formats.is_json else None
         try:
-            provisioned = await self._provisioning.provision(wanted)
+            provisioned = await provision(self._services, self._proof, wanted)
         except Refused as refusal:
             if refusal.delay_s:
                 await asyncio.sleep(refusal.delay_s)

@@ -28,7 +28,10 @@ class ThingsBoardConfig:
     devices_per_gateway: Count = 10_000
     """Devices for which one gateway speaks, and that it may have connected at the same time."""
 
+    skip_validity_check_for_client_cert: bool = False
+    """Whether devices may log in with certificates that have expired or are not valid yet. ThingsBoard's name."""
+
     gateways_take: Literal["own", "fleet", "any"] = "fleet"
     """For which devices that exist a gateway may speak beside those behind it. ``own``: none. ``fleet``: those of
     the same customer that have never spoken for themselves, and those behind gateways of the same profile and
-    customer. ``any``: all of the tenant, as on ThingsBoard."""
+    customer, but none that an administrator has opened for claiming. ``any``: all of the tenant, as on ThingsBoard."""

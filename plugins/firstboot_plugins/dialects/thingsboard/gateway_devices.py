@@ -11,7 +11,7 @@ from dataclasses import replace
 from firstboot.app import Services
 from firstboot.devices import DeviceDraft
 from firstboot.errors import AlreadyExists, LimitReached, NotFound, ProvisioningRefused, VersionConflict
-from firstboot.model import Device, DeviceProfile, Origin, WantedCredentials
+from firstboot.model import ClaimOpener, Device, DeviceProfile, Origin, WantedCredentials
 from firstboot.names import clean_name
 from firstboot.profiles import DEFAULT_PROFILE, MAX_PROFILES
 from firstboot.storage import DevicePageQuery
@@ -67,7 +67,7 @@ class GatewayDevices:
 
     async def _take(self, gateway: Device, device: Device) -> tuple[Device, Device | None]:
         former = await self._gateway_of(device)
-        check_may_take(self._config.gateways_take, gateway, device, former)
+        check_may_take(self._config.gateways_take, gateway, device, former, for_sale=await self._is_for_sale(device))
         info = {**(device.additional_info or {}), **_trace(gateway)}
         moved = replace(device, gateway_id=gateway.id, additional_info=info)
         async with self._place(gateway):
@@ -75,6 +75,12 @@ class GatewayDevices:
                 moved, expected_version=device.version, actor=_actor(gateway), event="device-put-behind-gateway"
             )
         return taken, former
+
+    async def _is_for_sale(self, device: Device) -> bool:
+        if device.customer_id is not None:
+            return False
+        windows = await self._services.storage.claim_windows(device.id)
+        return any(window.opened_by is ClaimOpener.ADMINISTRATOR for window in windows)
 
     async def _gateway_of(self, device: Device) -> Device | None:
         if device.gateway_id is None:

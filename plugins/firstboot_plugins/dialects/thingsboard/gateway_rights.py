@@ -28,19 +28,23 @@ def check_enabled(device: Device) -> None:
         raise NotAllowed(f"Device {device.name!r} was switched off.")
 
 
-def check_may_take(take: str, gateway: Device, device: Device, former: Device | None) -> None:
+def check_may_take(
+    take: str, gateway: Device, device: Device, former: Device | None, *, for_sale: bool = False
+) -> None:
     """Refuse to put a device behind a gateway.
 
-    ``take``: as in `ThingsBoardConfig.gateways_take`; ``former``: the gateway behind which the device is now.
+    ``take``: as in `ThingsBoardConfig.gateways_take`; ``former``: the gateway behind which the device is now;
+    ``for_sale``: whether an administrator has opened the device for claiming. A gateway that opens it too, with a
+    secret of its own, would lock out whoever buys the device with the secret on its label (threat CM-2).
 
     Raises: `NotAllowed`, with what to do.
     """
     if device.id == gateway.id or is_gateway(device):
         raise NotAllowed(f"Device {device.name!r} is a gateway: no other speaks for it.")
-    if take == "any" or (take == "fleet" and _is_of_fleet(gateway, device, former)):
+    if take == "any" or (take == "fleet" and not for_sale and _is_of_fleet(gateway, device, former)):
         return
     raise NotAllowed(
-        f"Gateway {gateway.name!r} may not speak for device {device.name!r}, which {_whose(device, former)}. "
+        f"Gateway {gateway.name!r} may not speak for device {device.name!r}, which {_whose(device, former, for_sale)}. "
         "Give both to the same customer, delete the former gateway, or see gateways_take in [thingsboard]."
     )
 
@@ -59,7 +63,9 @@ def are_one_fleet(gateway: Device, other: Device) -> bool:
     return gateway.profile_id == other.profile_id and gateway.customer_id == other.customer_id
 
 
-def _whose(device: Device, former: Device | None) -> str:
+def _whose(device: Device, former: Device | None, for_sale: bool) -> str:
+    if for_sale:
+        return "an administrator has opened for claiming"
     if former is not None:
         return f"is behind gateway {former.name!r}"
     return "belongs to somebody else" if device.state == WAITING else "speaks for itself"

@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, Response
 
 from firstboot.clock import Clock
 from firstboot.model import Origin
+from firstboot.tls_settings import PEER_CERTIFICATE
 from firstboot_plugins.dialects.thingsboard.error_codes import TOO_MANY_REQUESTS, TRY_LATER
 
 _HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
@@ -37,4 +38,9 @@ def empty_answer(status: int = 200) -> Response:
 
 
 def origin_of(request: Request) -> Origin:
-    return Origin(transport="http", dialect="thingsboard", address=request.client.host if request.client else "")
+    return Origin(
+        transport="http",
+        dialect="thingsboard",
+        address=request.client.host if request.client else "",
+        certificate=request.scope.get(PEER_CERTIFICATE),
+    )

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from firstboot.app import Services
 from firstboot.errors import ProfileNotProven, Refused, Unavailable
 from firstboot_plugins.dialects.thingsboard import provisioning_json
+from firstboot_plugins.dialects.thingsboard.certificate_proof import CertificateProof, provision
 from firstboot_plugins.dialects.thingsboard.error_codes import BAD_ARGUMENTS, GENERAL
 from firstboot_plugins.dialects.thingsboard.http_answers import (
     busy_answer,
@@ -27,7 +28,9 @@ class Provision:
     """``POST /api/v1/provision``: every outcome that was decided is 200; ``status`` tells which (PH-1)."""
 
     def __init__(self, services: Services) -> None:
+        self._services = services
         self._provisioning = services.provisioning
+        self._proof = CertificateProof(services)
         self._clock = services.clock
         self._max_body = services.config.section(HttpConfig).max_device_body
 
@@ -48,7 +51,7 @@ class Provision:
             await asyncio.sleep(await self._provisioning.refuse_unreadable(origin, str(error)))
             return error_answer(self._clock, 500, GENERAL, str(error))
         try:
-            provisioned = await self._provisioning.provision(wanted)
+            provisioned = await provision(self._services, self._proof, wanted)
         except Refused as refusal:
             free_slot(request)
             if refusal.delay_s:

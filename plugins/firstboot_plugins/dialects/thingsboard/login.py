@@ -23,16 +23,24 @@ async def log_in(connect: Connect, origin: Origin, logins: Logins) -> Match:
     client_id = connect.client_id
     username = connect.username or ""
     password = _text(connect.password)
-    match = None
-    if client_id or username:
-        basic_id = mqtt_basic_id(client_id, username)
-        found = await logins.find(*{id_ for id_ in (basic_id, username) if id_})
-        match = _judge(found, basic_id, client_id, username, password)
+    match = await match_of(logins, client_id, username, password)
     if match is None:
         refusal = _refusal(client_id, username, password)
         refusal.delay_s = logins.refused(origin, "bad-credentials", "no credentials match the CONNECT")
         raise refusal
     return match
+
+
+async def match_of(logins: Logins, client_id: str, username: str, password: str) -> Match | None:
+    """Return the device whose credentials these are, None when they are nobody's.
+
+    Raises: `firstboot.errors.Unavailable`.
+    """
+    if not client_id and not username:
+        return None
+    basic_id = mqtt_basic_id(client_id, username)
+    found = await logins.find(*{id_ for id_ in (basic_id, username) if id_})
+    return _judge(found, basic_id, client_id, username, password)
 
 
 def _judge(found: dict[str, Match], basic_id: str, client_id: str, username: str, password: str) -> Match | None:

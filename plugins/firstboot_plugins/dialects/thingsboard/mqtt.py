@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from firstboot.app import Services
 from firstboot.errors import ProfileNotProven, Refused, Unavailable
 from firstboot.model import Origin, Provisioned, ProvisioningRequest
 from firstboot.sessions import device_owner
+from firstboot_plugins.dialects.thingsboard.certificate_login import log_in_by_certificate
+from firstboot_plugins.dialects.thingsboard.certificate_proof import CertificateProof, provision
 from firstboot_plugins.dialects.thingsboard.device_session import DeviceSession
 from firstboot_plugins.dialects.thingsboard.login import log_in
 from firstboot_plugins.dialects.thingsboard.provisioning_formats import Formats
@@ -31,15 +34,20 @@ class ThingsBoardMqtt:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._refused = RefusedMessages(services.clock)
+        self._proof = CertificateProof(services)
 
     def provision_session(self, connect: Connect, origin: Origin) -> SessionTopics | None:
         """Take every session whose user name or client id is ``provision`` (contract PM-1)."""
         if connect.username == PROVISION_USER or connect.client_id == PROVISION_USER:
-            return ProvisionSession(self._services, origin.address)
+            return ProvisionSession(self._services, self._proof, origin)
         return None
 
     async def login(self, connect: Connect, origin: Origin) -> Login:
-        match = await log_in(connect, origin, self._services.logins)
+        origin = replace(origin, dialect=self.name)
+        if origin.certificate is not None:  # contract 3.3: user name and password do not count then
+            match = await log_in_by_certificate(origin, self._services, self._proof)
+        else:
+            match = await log_in(connect, origin, self._services.logins)
         await self._services.logins.record(match)
         device = match.found.device
         return Login(
@@ -57,11 +65,13 @@ class ThingsBoardMqtt:
 class ProvisionSession:
     """A session that may only ask to be provisioned. It sees its own answers and nothing else."""
 
-    __slots__ = ("_answered", "_formats", "_granted_qos", "_origin", "_provisioning")
+    __slots__ = ("_answered", "_formats", "_granted_qos", "_origin", "_proof", "_provisioning", "_services")
 
-    def __init__(self, services: Services, address: str) -> None:
+    def __init__(self, services: Services, proof: CertificateProof, origin: Origin) -> None:
+        self._services = services
         self._provisioning = services.provisioning
-        self._origin = Origin(transport="mqtt", dialect="thingsboard", address=address)
+        self._proof = proof
+        self._origin = replace(origin, dialect="thingsboard")
         self._granted_qos: int | None = None
         self._formats = Formats()
         self._answered: tuple[int, int, Reply] | None = None
@@ -112,7 +122,7 @@ class ProvisionSession:
 
     async def _provision(self, request: ProvisioningRequest) -> Reply:
         try:
-            provisioned = await self._provisioning.provision(request)
+            provisioned = await provision(self._services, self._proof, request)
         except Refused as refusal:
             if refusal.delay_s:
                 await asyncio.sleep(refusal.delay_s)

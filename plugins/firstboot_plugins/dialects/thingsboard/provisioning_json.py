@@ -12,6 +12,8 @@ from firstboot.secret import Secret
 from firstboot_plugins.dialects.thingsboard.provisioning_request import (
     ACCESS_TOKEN,
     CONTRACT_TYPES,
+    X509_CERTIFICATE,
+    X509_CSR,
     MalformedRequest,
     NotJson,
     wanted_credentials,
@@ -34,6 +36,7 @@ _FIELDS = frozenset(
         "password",
         "clientId",
         "hash",
+        "csr",
         "gateway",
     }
 )
@@ -58,10 +61,17 @@ def decode_request(payload: bytes, origin: Origin, known_types: Container[str]) 
 
     key = _text(fields, "provisionDeviceKey")
     secret = _text(fields, "provisionDeviceSecret")
+    csr = _text(fields, "csr")
+    type_ = _text(fields, "credentialsType")
+    if csr and type_ in (None, X509_CERTIFICATE):
+        type_ = X509_CSR
+    # Ours: a device may prove itself by its certificate instead, or by what it has when it wants a certificate.
+    proves_otherwise = not key and not secret and (origin.certificate is not None or type_ == X509_CSR)
+    if proves_otherwise:
+        key, secret, type_ = "", "", type_ or X509_CERTIFICATE
     if key is None or secret is None:
         missing = "provisionDeviceKey" if key is None else "provisionDeviceSecret"
         raise MalformedRequest(f"The provisioning request has no {missing}.")
-    type_ = _text(fields, "credentialsType")
     if type_ is None:
         type_ = ACCESS_TOKEN
     elif type_ not in CONTRACT_TYPES and type_ not in known_types:
@@ -78,7 +88,8 @@ def decode_request(payload: bytes, origin: Origin, known_types: Container[str]) 
             client_id=_text(fields, "clientId"),
             username=_text(fields, "username"),
             password=_text(fields, "password"),
-            certificate=_text(fields, "hash"),  # The contract's name for it; no hash is meant.
+            certificate=csr or _text(fields, "hash"),  # The contract's name for it; no hash is meant.
+            has_certificate=proves_otherwise and origin.certificate is not None,
         ),
         gateway=(_text(fields, "gateway") or "").lower() == "true",
         facts={} if fields.keys() <= _FIELDS else _facts(fields),

@@ -95,6 +95,7 @@ def decode_request(payload: bytes, origin: Origin) -> ProvisioningRequest:
             username=username,
             password=password,
             certificate=certificate,
+            has_certificate=not key and not secret and origin.certificate is not None,
         ),
         gateway=message.gateway,
         origin=origin,

@@ -12,3 +12,8 @@ CREATE TABLE claim_window (
 
 ALTER TABLE device ADD COLUMN gateway_id INTEGER REFERENCES device (id) ON DELETE SET NULL;
 CREATE INDEX device_gateway ON device (gateway_id) WHERE gateway_id IS NOT NULL;
+
+-- Older programs kept the secret in it, and let nobody claim with it. The keys with which secrets are kept now are
+-- not known here.
+UPDATE attribute SET value = '{"invalid":"An older version has written it. Write it again."}'
+    WHERE scope = 1 AND key = 'claimingData';

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
 from firstboot.config import Address, Bind, Count, Duration
 
@@ -16,6 +17,12 @@ class HttpConfig:
 
     bind: Bind = _DEFAULT_BIND
     """Where to listen; port 0 is any free port."""
+
+    tls_bind: Bind | None = None
+    """Where to listen for HTTPS, with the certificates of ``[tls]``; without it there is none."""
+
+    client_certificates: Literal["off", "optional"] = "off"
+    """Whether HTTPS asks peers for a certificate; what it is good for is up to whoever gets the request."""
 
     max_header_size: Count = 16384
     """Bytes of request line and headers together."""

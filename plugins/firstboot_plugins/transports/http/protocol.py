@@ -10,6 +10,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from firstboot.throttle import FailureThrottle, source_of
+from firstboot.tls_settings import PEER_CERTIFICATE
 from firstboot_plugins.transports.http.answers import closing_answer
 from firstboot_plugins.transports.http.in_flight import BODY_HEADERS
 from firstboot_plugins.transports.http.joined_writes import JoinedWrites
@@ -51,7 +52,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self.access_log = False
         # uvicorn's own setting knows whole seconds only.
         self.timeout_keep_alive = self.config_http.keep_alive.total_seconds()  # type: ignore[assignment]
-        self.source = ""
+        self.address = ""
+        self._accepted_at = self.loop.time()
         self._deadline: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._in_headers = True
@@ -67,19 +69,24 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self.transport = JoinedWrites(transport, self.loop)  # type: ignore[assignment]
-        self.source = source_of(self.client[0]) if self.client else ""
-        self.waiting.connections += 1
-        self._set_deadline(self.config_http.header_timeout.total_seconds())
-        self.waiting.add(self)
+        self.address = self.client[0] if self.client else ""
+        self._certificate = transport.get_extra_info(PEER_CERTIFICATE)
+        # TLS has had its part of the time already.
+        spent_s = self.loop.time() - self._accepted_at
+        self._set_deadline(self.config_http.header_timeout.total_seconds() - spent_s)
+        self.waiting.admit(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._clear_deadline()
         if self._timer is not None:
             self._timer.cancel()
         self._unset_keepalive_if_required()
-        self.waiting.connections -= 1
-        self.waiting.remove(self)
+        self.waiting.leave(self)
         super().connection_lost(exc)
+
+    def drop(self) -> None:
+        """Close at once."""
+        self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         if self._deaf:
@@ -135,6 +142,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self._repeating:
             super().on_message_begin()
             self.scope[ABORT] = self.transport.abort  # type: ignore[literal-required]
+            self.scope[PEER_CERTIFICATE] = self._certificate  # type: ignore[literal-required]
 
     def on_url(self, url: bytes) -> None:
         if not self._repeating:
@@ -214,8 +222,9 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _reject(self, status: int) -> bool:
         """Answer what is no request, or none in time, and close."""
-        if self.refusals.is_news(f"http {self.source}"):
-            logger.info("http request refused", extra={"status": status, "address": self.source})
+        source = source_of(self.address)
+        if self.refusals.is_news(f"http {source}"):
+            logger.info("http request refused", extra={"status": status, "address": source})
         cycle = self.cycle
         if cycle is None or cycle.response_complete:
             self.transport.write(_ANSWERS[status])

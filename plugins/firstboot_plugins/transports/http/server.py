@@ -8,6 +8,7 @@ import logging
 import math
 import socket
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import uvicorn
 from starlette.applications import Starlette
@@ -20,7 +21,7 @@ from firstboot.app import Services
 from firstboot.config import Address
 from firstboot.errors import PluginError, StartRefused
 from firstboot.listening import BACKLOG, address_of, bound_socket
-from firstboot.throttle import FailureThrottle
+from firstboot.throttle import FailureThrottle, source_of
 from firstboot_plugins.transports.http.answers import ErrorShape, error_response
 from firstboot_plugins.transports.http.config import HttpConfig
 from firstboot_plugins.transports.http.in_flight import Busy, InFlightLimit
@@ -28,7 +29,14 @@ from firstboot_plugins.transports.http.protocol import BoundedProtocol
 from firstboot_plugins.transports.http.routing import GroupedRouter
 from firstboot_plugins.transports.http.waiting import Waiting
 
+if TYPE_CHECKING:
+    from firstboot.tls import Tls
+    from firstboot.tls_connection import TlsListener
+
 logger = logging.getLogger(__name__)
+
+_SETTINGS: Mapping[str, str] = {"http": "bind", "https": "tls_bind"}
+"""The listeners, each with the setting that says where."""
 
 REFUSALS_PER_MINUTE = 10
 """What is no request at all: lines in the log for each address, before they are summed up (threat SE-6)."""
@@ -38,6 +46,18 @@ class _Uvicorn(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self._told_to_exit = asyncio.Event()
+
+    async def listen_tls(self, bound: socket.socket, listener: TlsListener) -> None:
+        """Accept TLS on a further socket, with the same protocol inside."""
+
+        def accept() -> asyncio.Protocol:
+            inner = self.config.http_protocol_class(  # type: ignore[call-arg]
+                config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+            return listener.accept(inner)
+
+        loop = asyncio.get_running_loop()
+        self.servers.append(await loop.create_server(accept, sock=bound, backlog=BACKLOG))
 
     def exit_now(self) -> None:
         self.should_exit = True
@@ -63,16 +83,26 @@ class HttpTransport:
 
     def __init__(self, config: HttpConfig) -> None:
         self._config = config
-        self._socket: socket.socket | None = None
+        self._sockets: dict[str, socket.socket] = {}
+        """Those that nobody listens on yet, by listener."""
+        self._waiting = Waiting(config)
         self._server: _Uvicorn | None = None
         self._task: asyncio.Task[None] | None = None
 
     def bind(self) -> Mapping[str, Address]:
-        self._socket = bound_socket("http.bind", self._config.bind)
-        return {"http": address_of(self._socket)}
+        refusals = []
+        for name, setting in _SETTINGS.items():
+            address: Address | None = getattr(self._config, setting)
+            try:
+                if address is not None:
+                    self._sockets[name] = bound_socket(f"http.{setting}", address)
+            except StartRefused as error:
+                refusals.append(str(error))
+        if refusals:
+            raise StartRefused("\n".join(refusals))
+        return {name: address_of(bound) for name, bound in self._sockets.items()}
 
     async def start(self, services: Services) -> None:
-        assert self._socket is not None  # bind comes first
         config = self._config
         routes, shapes = _offers(services)
         errors = _Errors(routes, shapes)
@@ -80,13 +110,10 @@ class HttpTransport:
             exception_handlers={HTTPException: errors.http, Busy: errors.busy, Exception: errors.crash},
         )
         app.router = GroupedRouter(routes)
-        settings = {
-            "config_http": config,
-            "waiting": Waiting(config),
-            "refusals": FailureThrottle(
-                per_minute=REFUSALS_PER_MINUTE, max_delay_s=0.0, monotonic=services.clock.monotonic
-            ),
-        }
+        refusals = FailureThrottle(
+            per_minute=REFUSALS_PER_MINUTE, max_delay_s=0.0, monotonic=services.clock.monotonic
+        )
+        settings = {"config_http": config, "waiting": self._waiting, "refusals": refusals}
         self._server = _Uvicorn(
             uvicorn.Config(
                 InFlightLimit(app, config.max_in_flight),
@@ -101,12 +128,32 @@ class HttpTransport:
                 timeout_graceful_shutdown=math.ceil(services.config.server.stop_timeout.total_seconds()),
             )
         )
-        self._task = asyncio.create_task(self._server.serve(sockets=[self._socket]))
+        self._task = asyncio.create_task(self._server.serve(sockets=[self._sockets.pop("http")]))
         while not self._server.started and not self._task.done():  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.005)
         if self._task.done():
             error = self._task.exception()
             raise StartRefused(f"http.bind: cannot listen on {config.bind}: {error}.")
+        if "https" in self._sockets:
+            assert services.tls is not None  # such a listener without a certificate is refused before
+            listener = self._tls_listener(services.tls, refusals)
+            await self._server.listen_tls(self._sockets.pop("https"), listener)
+
+    def _tls_listener(self, tls: Tls, refusals: FailureThrottle) -> TlsListener:
+        # Not before it is needed: a server without such listeners does without its memory.
+        from firstboot.tls_connection import TlsListener
+
+        def failed(address: str, reason: str) -> None:
+            if refusals.is_news(f"http {source_of(address)}"):
+                logger.info("a TLS handshake failed", extra={"address": address, "reason": reason})
+
+        return TlsListener(
+            tls=tls,
+            arrivals=self._waiting,
+            asks_for_certificate=self._config.client_certificates == "optional",
+            handshake_timeout_s=self._config.header_timeout.total_seconds(),
+            failed=failed,
+        )
 
     async def stop_accepting(self) -> None:
         if self._server is not None:
@@ -117,8 +164,9 @@ class HttpTransport:
         if self._server is not None and self._task is not None:
             self._server.exit_now()
             await self._task
-        elif self._socket is not None:
-            self._socket.close()
+        for bound in self._sockets.values():
+            bound.close()
+        self._waiting.drop_all()  # who has not come as far as HTTP
 
 
 def _offers(services: Services) -> tuple[list[BaseRoute], list[ErrorShape]]:

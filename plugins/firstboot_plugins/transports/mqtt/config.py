@@ -4,19 +4,40 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
 from firstboot.config import Address, Bind, Count, Duration
 
 
 @dataclass(frozen=True, kw_only=True)
 class MqttConfig:
-    """Section ``[mqtt]``: MQTT 3.1, 3.1.1 and 5 on TCP."""
+    """Section ``[mqtt]``: MQTT 3.1, 3.1.1 and 5, on TCP, TLS and WebSocket."""
 
     bind: Bind = Address("127.0.0.1", 1883)
     """Where to listen; port 0 is any free port."""
 
+    tls_bind: Bind | None = None
+    """Where to listen for MQTT over TLS, with the certificates of ``[tls]``; without it there is none."""
+
+    ws_bind: Bind | None = None
+    """Where to listen for MQTT over WebSocket; without it there is none."""
+
+    wss_bind: Bind | None = None
+    """Where to listen for MQTT over WebSocket and TLS; without it there is none."""
+
+    ws_path: str = "/mqtt"
+    """The path of WebSocket connections."""
+
+    ws_origins: tuple[str, ...] | None = None
+    """Web pages that may open WebSocket connections, such as ``https://iot.example.com``; without it those of
+    the host that they connect to. Clients that are no browsers do not say where they come from, and may."""
+
+    client_certificates: Literal["off", "optional"] = "off"
+    """Whether TLS asks clients for a certificate; one that nobody vouches for is accepted, and may be a device's
+    credentials."""
+
     connect_timeout: Duration = timedelta(seconds=10)
-    """Time from accepting a connection to its complete CONNECT."""
+    """Time from accepting a connection to its complete CONNECT, that of TLS and WebSocket included."""
 
     max_connect_size: Count = 8192
     """Bytes of the largest CONNECT."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from firstboot.model import Origin
 from firstboot.sessions import SessionEnd
+from firstboot.tls_settings import PEER_CERTIFICATE
 from firstboot_plugins.transports.mqtt.admission import (
     V3_CODES,
     V3_NOT_AUTHORIZED,
@@ -107,7 +108,12 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport = transport  # type: ignore[assignment]
         peer = transport.get_extra_info("peername")
         self.address = peer[0] if peer else ""
-        self.origin = Origin(transport="mqtt", dialect="", address=self.address)
+        self.origin = Origin(
+            transport="mqtt",
+            dialect="",
+            address=self.address,
+            certificate=transport.get_extra_info(PEER_CERTIFICATE),
+        )
         self.door.opened(self)
 
     def data_received(self, data: bytes) -> None:

@@ -56,6 +56,11 @@ class Crowd:
             if not neighbours:
                 del self._by_source[source]
 
+    def drop_all(self) -> None:
+        """Close every connection that is counted."""
+        for peer in list(self._peers):
+            peer.drop()
+
     def _drop_first(self, peers: dict[Peer, None]) -> None:
         longest_quiet = next(iter(peers))
         self.leave(longest_quiet)

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import time
 from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from firstboot.app import Services
 from firstboot.config import Address
-from firstboot.errors import PluginError, StartRefused
-from firstboot.listening import BACKLOG, address_of, bound_socket
+from firstboot.errors import PluginError
 from firstboot.model import Origin
 from firstboot.sessions import Owner, SessionEnd
 from firstboot.throttle import FailureThrottle, source_of
@@ -27,6 +25,7 @@ from firstboot_plugins.transports.mqtt.config import MqttConfig
 from firstboot_plugins.transports.mqtt.connection import Connection
 from firstboot_plugins.transports.mqtt.crowd import Crowd
 from firstboot_plugins.transports.mqtt.dialect import FAILURES, ConnectRefused, Login, MqttDialect
+from firstboot_plugins.transports.mqtt.listeners import Listeners
 from firstboot_plugins.transports.mqtt.packets import Connect, Reason
 from firstboot_plugins.transports.mqtt.pubsub import PubSub, broker_message
 from firstboot_plugins.transports.mqtt.rates import Rates
@@ -58,16 +57,14 @@ class Door:
         self.stored = StoredSessions(config, lambda: self.now(), self.fire)
         self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._socket: socket.socket | None = None
-        self._server: asyncio.Server | None = None
+        self._listeners = Listeners(config)
         self._checker: asyncio.Task[None] | None = None
         self._log_throttle: FailureThrottle | None = None
 
     # -- life --------------------------------------------------------------------------------------
 
     def bind(self) -> Mapping[str, Address]:
-        self._socket = bound_socket("mqtt.bind", self.config.bind)
-        return {"mqtt": address_of(self._socket)}
+        return self._listeners.bind()
 
     async def start(self, services: Services) -> None:
         self.services = services
@@ -83,26 +80,17 @@ class Door:
                     plugin, "offers an MQTT dialect that is none.", "Give it provision_session and login."
                 )
             self.dialects.append(dialect)
-        assert self._socket is not None  # bind comes first
-        loop = asyncio.get_running_loop()
         self._log_throttle = FailureThrottle(
             per_minute=MAX_LINES_PER_MINUTE, max_delay_s=0, monotonic=services.clock.monotonic
         )
-        try:
-            self._server = await loop.create_server(lambda: Connection(self), sock=self._socket, backlog=BACKLOG)
-        except OSError as error:
-            raise StartRefused(f"mqtt.bind: cannot listen on {self.config.bind}: {error.strerror}.") from None
-        self._checker = loop.create_task(self._check())
+        await self._listeners.start(lambda: Connection(self), self.crowd, services.tls, self._shook_no_hands)
+        self._checker = asyncio.get_running_loop().create_task(self._check())
 
     async def stop_accepting(self) -> None:
-        if self._server is not None:
-            self._server.close()
+        self._listeners.stop_accepting()
 
     async def stop(self) -> None:
-        if self._server is not None:
-            self._server.close()
-        elif self._socket is not None:
-            self._socket.close()
+        self._listeners.stop_accepting()
         for connection in list(self._connections):
             connection.end(SessionEnd.SERVER_STOPS)
         if self._checker is not None:
@@ -116,6 +104,7 @@ class Door:
             await asyncio.sleep(0.01)
             for connection in list(self._connections):
                 connection.check(self.now())
+        self.crowd.drop_all()  # who has not come as far as MQTT
 
     # -- what connections need ---------------------------------------------------------------------
 
@@ -169,6 +158,10 @@ class Door:
             except ConnectRefused as refusal:
                 first_refusal = first_refusal or refusal
         raise first_refusal or ConnectRefused(V3_NOT_AUTHORIZED, Reason.NOT_AUTHORIZED)
+
+    def _shook_no_hands(self, address: str, reason: str) -> None:
+        if self.may_log(address):
+            logger.info("a TLS handshake failed", extra={"address": address, "reason": reason})
 
     def may_log(self, address: str) -> bool:
         """Say whether one more line about this peer is not too much (threat SE-6)."""

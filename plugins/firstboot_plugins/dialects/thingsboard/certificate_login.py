@@ -1,0 +1,45 @@
+"""Which device an MQTT CONNECT over mutual TLS proves (contract 3.4, 2.10)."""
+
+from __future__ import annotations
+
+from firstboot.app import Services
+from firstboot.errors import Refused
+from firstboot.logins import Match
+from firstboot.model import Origin
+from firstboot_plugins.dialects.thingsboard.certificate_proof import (
+    CertificateProof,
+    CertificateRefused,
+    chain_request,
+    provision,
+)
+from firstboot_plugins.transports.mqtt.dialect import ConnectRefused
+
+V3_REFUSED, V5_REFUSED = 5, 0x87
+
+
+async def log_in_by_certificate(origin: Origin, services: Services, proof: CertificateProof) -> Match:
+    """Return the device whose credentials are the client's certificate.
+
+    One that no device has may be vouched for by the authority of a profile; then the device gets it as its
+    credentials, and is made if there is none (PX-2 to PX-5). That happens with the CONNECT, not before.
+
+    Raises: `ConnectRefused` with the codes of contract 3.3; `firstboot.errors.Unavailable`.
+    """
+    peer = origin.certificate
+    assert peer is not None  # the caller has looked
+    try:
+        match = await proof.device(peer)
+        if match is None:
+            await provision(services, proof, chain_request(origin))
+            match = await proof.device(peer)
+    except CertificateRefused as error:
+        raise _refusal(services.logins.refused(origin, error.code, str(error))) from None
+    except Refused as error:  # reported already
+        raise _refusal(error.delay_s) from None
+    if match is None:
+        raise _refusal(services.logins.refused(origin, "bad-credentials", "the certificate was replaced again"))
+    return match
+
+
+def _refusal(delay_s: float) -> ConnectRefused:
+    return ConnectRefused(V3_REFUSED, V5_REFUSED, delay_s)

@@ -1,0 +1,206 @@
+"""Devices that prove themselves by a client certificate (contract 2.10, 3.4), at a login or with a request.
+
+A provisioning request without key and secret is ours: ThingsBoard provisions by certificate at the handshake
+alone, and gives the device no answer (its issues 12131 and 10112).
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from firstboot.app import Services
+from firstboot.logins import Match
+from firstboot.model import (
+    DeviceProfile,
+    Origin,
+    PeerCertificate,
+    Provisioned,
+    ProvisioningRequest,
+    WantedCredentials,
+)
+from firstboot.secret import Secret
+from firstboot_plugins.credentials.lookup_ids import certificate_hash
+from firstboot_plugins.dialects.thingsboard.config import ThingsBoardConfig
+from firstboot_plugins.dialects.thingsboard.provisioning_request import X509_CERTIFICATE, X509_CSR
+from firstboot_plugins.strategies.certificate_options import STRATEGY, CertificateOptions, authority_der
+
+MAX_CERTIFICATES = 5
+MAX_PROFILES_TRIED = 16
+"""Profiles with authorities of one name whose key is tried; such a name is chosen by the device."""
+
+
+class CertificateRefused(Exception):
+    """A client certificate opens nothing; the message says why, for operators."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class CertificateProof:
+    """Finds the device, or the profile, that a client certificate proves."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._skips_dates = services.config.section(ThingsBoardConfig).skip_validity_check_for_client_cert
+        self._authorities: dict[int, tuple[DeviceProfile, bytes | None]] = {}
+        """Certificates of profiles as they were read, with the profile as it was then."""
+
+    # -- devices -----------------------------------------------------------------------------------
+
+    async def device(self, peer: PeerCertificate) -> Match | None:
+        """Return the device whose credentials are this certificate, None when there is none.
+
+        Raises: `CertificateRefused` for one that is not good now, `firstboot.errors.Unavailable`.
+        """
+        self._check_dates(peer)
+        own_id = hash_of(peer.der)
+        match = (await self._services.logins.find(own_id)).get(own_id)
+        return match if match is not None and match.credentials.type == X509_CERTIFICATE else None
+
+    def _check_dates(self, peer: PeerCertificate) -> None:
+        from cryptography import x509
+
+        try:
+            leaf = x509.load_der_x509_certificate(peer.der)
+        except (ValueError, x509.InvalidVersion):
+            raise CertificateRefused("certificate-not-trusted", "the client certificate cannot be read") from None
+        now = datetime.fromtimestamp(self._services.clock.now_ms() / 1000, UTC)
+        if self._skips_dates or leaf.not_valid_before_utc <= now <= leaf.not_valid_after_utc:
+            return
+        state = "has expired" if now > leaf.not_valid_after_utc else "is not valid yet"
+        raise CertificateRefused("certificate-not-trusted", f"the client certificate {state}")
+
+    # -- profiles ----------------------------------------------------------------------------------
+
+    async def request(self, peer: PeerCertificate, request: ProvisioningRequest) -> ProvisioningRequest:
+        """Return the request with the proof of the profile whose authority has vouched for the certificate.
+
+        Without one, it is returned as it is, and proves nothing.
+
+        Raises: `firstboot.errors.Unavailable`.
+        """
+        profile = await self._profile(peer)
+        secret = None if profile is None else self._services.profiles.reveal_secret(profile)
+        if profile is None or secret is None:
+            return replace(request, key=hash_of(peer.der), secret=Secret(""))
+        wanted = request.wanted
+        if not wanted.given and wanted.type == X509_CERTIFICATE:
+            wanted = replace(wanted, certificate=_text(peer.der))
+        return replace(request, key=profile.provision_key or "", secret=secret, wanted=wanted)
+
+    async def _profile(self, peer: PeerCertificate) -> DeviceProfile | None:
+        """Return the profile of the first certificate that is the authority of one (PX-2), or is from one."""
+        shown = (peer.der, *peer.chain)
+        if len(shown) > MAX_CERTIFICATES or await self._was_revoked(peer):
+            return None
+        directory = self._services.profile_directory
+        ids = [hash_of(der) for der in shown]
+        devices = await self._services.logins.find(*ids)
+        for id_ in ids:
+            if id_ in devices and id_ != ids[0]:
+                return None  # PX-2: the search ends at a certificate that is some device's
+            profile = directory.find(id_)
+            if profile is not None and profile.strategy == STRATEGY:
+                return profile
+        return self._issuer(shown)
+
+    async def _was_revoked(self, peer: PeerCertificate) -> bool:
+        from cryptography import x509
+
+        return await self._services.certificates.is_revoked(x509.load_der_x509_certificate(peer.der))
+
+    def _issuer(self, shown: tuple[bytes, ...]) -> DeviceProfile | None:
+        """Return the profile whose authority has issued one of the certificates and is not among them.
+
+        Most TLS clients leave out the last certificate of a chain, as the server is to have it.
+        """
+        from firstboot_plugins.strategies.certificate_paths import (
+            NotTrusted,
+            is_signed_by,
+            read_authority,
+        )
+
+        tried = 0
+        for profile in self._services.profile_directory.all():
+            if profile.strategy != STRATEGY or CertificateOptions.of(profile).is_lax:
+                continue
+            der = self._authority(profile)
+            if der is None:
+                continue
+            try:
+                authority = read_authority(der)
+                certificates = [read_authority(each) for each in shown]
+            except NotTrusted:
+                continue
+            for each in certificates:
+                if each.issuer == authority.subject and tried < MAX_PROFILES_TRIED:
+                    tried += 1
+                    if is_signed_by(each, authority):
+                        return profile
+        return None
+
+    def _authority(self, profile: DeviceProfile) -> bytes | None:
+        known = self._authorities.get(profile.id)
+        if known is None or known[0] != profile:
+            secret = self._services.profiles.reveal_secret(profile)
+            known = profile, None if secret is None else authority_der(secret.reveal())
+            self._authorities[profile.id] = known
+        return known[1]
+
+
+def hash_of(der: bytes) -> str:
+    """Return the look-up id of a certificate."""
+    return certificate_hash(_text(der))
+
+
+def _text(der: bytes) -> str:
+    return base64.b64encode(der).decode()
+
+
+async def provision(services: Services, proof: CertificateProof, request: ProvisioningRequest) -> Provisioned:
+    """Decide on a provisioning request: by key and secret, or where it has none by what else it proves.
+
+    Raises: as `firstboot.provisioning.Provisioning.provision`.
+    """
+    peer = request.origin.certificate
+    if request.key or request.secret or (peer is None and request.wanted.type != X509_CSR):
+        return await services.provisioning.provision(request)
+    if request.wanted.type == X509_CSR:
+        match = await _renewing(services, proof, request)
+        if match is not None:
+            wanted = WantedCredentials(type=X509_CSR, certificate=request.wanted.certificate)
+            return await services.provisioning.renew(match, replace(request, wanted=wanted))
+    if peer is not None:
+        request = await proof.request(peer, request)
+    return await services.provisioning.provision(request)
+
+
+async def _renewing(services: Services, proof: CertificateProof, request: ProvisioningRequest) -> Match | None:
+    """Return the device that sends a request for a certificate and proves itself with what it has."""
+    from firstboot_plugins.dialects.thingsboard.login import match_of
+
+    if request.origin.certificate is not None:
+        try:
+            match = await proof.device(request.origin.certificate)
+        except CertificateRefused:
+            match = None
+        if match is not None:
+            return match
+    wanted = request.wanted
+    if wanted.token:
+        return await match_of(services.logins, "", wanted.token, "")
+    return await match_of(services.logins, wanted.client_id or "", wanted.username or "", wanted.password or "")
+
+
+def chain_request(origin: Origin) -> ProvisioningRequest:
+    """Return the request that a login with a certificate makes, which is on no device's record (PX-2)."""
+    return ProvisioningRequest(
+        key="",
+        secret=Secret(""),
+        device_name=None,
+        wanted=WantedCredentials(type=X509_CERTIFICATE),
+        origin=origin,
+    )

@@ -1,0 +1,1 @@
+"""Labels with QR codes, with which customers claim their devices."""

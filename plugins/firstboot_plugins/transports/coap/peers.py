@@ -1,0 +1,70 @@
+"""Whom a datagram is from, and whether it really came from there (threat CO-1)."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import NamedTuple
+
+from firstboot_plugins.transports.coap.kept import Kept
+
+MAX_AMPLIFICATION = 3
+"""How many bytes are sent to an address for each byte that came from it, until it has answered us."""
+VERIFIED_S = 600.0
+MAX_VERIFIED = 65_536
+ECHO_S = 120
+_TIME_BYTES = 4
+_PROOF_BYTES = 12
+
+
+class Peer(NamedTuple):
+    """An address and port, and our own address that it knows, in the form that the socket takes."""
+
+    address: str
+    port: int
+    scope: int = 0
+    local: bytes = b""
+
+    @property
+    def host(self) -> str:
+        """The address as people write it; a socket for both kinds spells those of IPv4 in another way."""
+        return self.address.removeprefix("::ffff:") if "." in self.address else self.address
+
+
+class Verified:
+    """The peers that have shown that they get what is sent to their address.
+
+    A peer does so by answering a message of ours, whose number nobody else can know, or with the value of an Echo
+    option (RFC 9175).
+    """
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._key = secrets.token_bytes(32)
+        self._peers: Kept[Peer, bool] = Kept(monotonic, life_s=VERIFIED_S, most=MAX_VERIFIED)
+
+    def __contains__(self, peer: Peer) -> bool:
+        return self._peers.get(peer) is not None
+
+    def add(self, peer: Peer) -> None:
+        self._peers.put(peer, True)
+
+    def challenge(self, peer: Peer) -> bytes:
+        """Return a value that only the peer can send back; nothing is kept of it."""
+        at = int(self._monotonic()).to_bytes(8)[-_TIME_BYTES:]
+        return at + self._proof(at, peer)
+
+    def check(self, peer: Peer, value: bytes) -> bool:
+        """Say whether this is a challenge that the peer got of late; if so it is verified from now on."""
+        at, proof = value[:_TIME_BYTES], value[_TIME_BYTES:]
+        age = (int(self._monotonic()) - int.from_bytes(at)) % (1 << 8 * _TIME_BYTES)
+        if age > ECHO_S or not hmac.compare_digest(proof, self._proof(at, peer)):
+            return False
+        self.add(peer)
+        return True
+
+    def _proof(self, at: bytes, peer: Peer) -> bytes:
+        where = f"{peer.address} {peer.port} ".encode()
+        return blake2b(where + at, key=self._key, digest_size=_PROOF_BYTES).digest()
