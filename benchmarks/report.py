@@ -115,7 +115,9 @@ def _median(row: Mapping[str, Any], side: str) -> str:
 
 
 def _value(value: float, target: Target) -> str:
-    return f"{value:.3g} {target.unit}".rstrip() if target.unit else f"{value:.2f}"
+    if not target.unit:
+        return f"{value:.2f}"
+    return f"{value:,.0f} {target.unit}" if value >= 1000 else f"{value:.3g} {target.unit}"
 
 
 def _run_text(run: Mapping[str, Any]) -> str:

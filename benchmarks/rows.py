@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from benchmarks.arithmetic import latency_multiple
 from benchmarks.bench import CLIENTS, Bench, Contestant, Row
 from benchmarks.idle_rows import idle_at_the_broker, idle_at_the_door
+from benchmarks.import_rows import import_devices
 from benchmarks.servers import firstboot, mosquitto, own_reference, postgres
 from benchmarks.session_rows import connect, publish_broker, publish_telemetry, pubsub_connect
 from benchmarks.tls_rows import tls_handshake
@@ -102,6 +103,7 @@ MEASUREMENTS: Mapping[Callable[[Bench], Iterable[Row]], tuple[str, ...]] = {
     publish_broker: ("publish-broker",),
     idle_at_the_door: ("session-memory", "idle-provision", "idle-connect"),
     idle_at_the_broker: ("pubsub-memory", "idle-pubsub-connect", "idle-publish"),
+    import_devices: ("import",),
     process: ("start", "process-memory"),
 }
 """Which rows come out of which measurement."""

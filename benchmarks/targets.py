@@ -100,6 +100,7 @@ TARGETS: Mapping[str, Target] = {
     "idle-publish": Target(
         what="publish at the broker beside idle sessions", reference=_SAME_IDLE, reach=None, aim=None
     ),
+    "import": Target(what="import of a delivery list, SQLite", reference="-", reach=5000, aim=8000, unit="rows/s"),
     "process-memory": Target(
         what="memory of the idle process", reference="-", reach=70, aim=60, unit="MiB", more_is_better=False
     ),

@@ -18,6 +18,7 @@ command -v coap-client-notls >/dev/null || missing="$missing libcoap3-bin"
 command -v socat >/dev/null || missing="$missing socat"
 command -v chromium >/dev/null || missing="$missing chromium"
 command -v zbarimg >/dev/null || missing="$missing zbar-tools"
+command -v pdftoppm >/dev/null || missing="$missing poppler-utils"
 if [ -n "$missing" ]; then
     # shellcheck disable=SC2086 # a list of package names
     debian_install $missing && missing=""

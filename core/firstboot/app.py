@@ -49,6 +49,8 @@ from firstboot.plugin_manager import PluginManager
 from firstboot.profile_directory import ProfileDirectory
 from firstboot.profiles import ProfileService
 from firstboot.provisioning import Provisioning
+from firstboot.refused_claims import RefusedClaims
+from firstboot.releasing import Releasing
 from firstboot.reports import Reports
 from firstboot.rpc import RpcExchange
 from firstboot.sessions import SessionEnd, Sessions
@@ -88,6 +90,7 @@ class Services:
     claim_windows: ClaimWindows
     ownership: Ownership
     claiming: Claiming
+    releasing: Releasing
     signing_up: SigningUp
     profiles: ProfileService
     profile_directory: ProfileDirectory
@@ -237,17 +240,33 @@ async def _services(
     claiming_data = ClaimingData(core.keyring, claiming_config)
     windows = ClaimWindows(claiming_config, core.storage, core.commits, core.keyring, clock, observers)
     ownership = Ownership(claiming_config, core.storage, core.commits, clock, observers)
+    deciders = ClaimDeciders(plugins)
+    releasing = Releasing(
+        storage=core.storage,
+        clock=clock,
+        windows=windows,
+        ownership=ownership,
+        deciders=deciders,
+        profiles=profiles,
+    )
+    claim_throttle = ClaimThrottle(claiming_config, clock)
     claiming = Claiming(
         storage=core.storage,
-        commits=core.commits,
         keyring=core.keyring,
         clock=clock,
         windows=windows,
         ownership=ownership,
-        deciders=ClaimDeciders(plugins),
-        profiles=profiles,
-        throttle=ClaimThrottle(claiming_config, clock),
-        failures=throttle,
+        deciders=deciders,
+        releasing=releasing,
+        throttle=claim_throttle,
+        refused=RefusedClaims(
+            storage=core.storage,
+            commits=core.commits,
+            clock=clock,
+            windows=windows,
+            throttle=claim_throttle,
+            failures=throttle,
+        ),
     )
     return Services(
         config=config,
@@ -282,6 +301,7 @@ async def _services(
         claim_windows=windows,
         ownership=ownership,
         claiming=claiming,
+        releasing=releasing,
         signing_up=SigningUp(
             config=claiming_config,
             storage=core.storage,

@@ -10,15 +10,16 @@ from firstboot.batching import Batcher
 from firstboot.claiming_data import ClaimingData
 from firstboot.clock import Clock
 from firstboot.errors import NotFound
-from firstboot.events import AttributesChanged
+from firstboot.events import AttributesChanged, ClaimWindowOpened
 from firstboot.key_limit import KeyLimit
-from firstboot.model import DeviceRef, Origin, Scope, StoredAttribute
+from firstboot.model import ClaimOpener, DeviceRef, Origin, Scope, StoredAttribute
 from firstboot.observing import Observers
 from firstboot.storage import AuditEntry, DeleteAttributes, Outcome, SaveAttributes, Storage, Write, WriteResult
 
 DEVICE = "device"
 """The actor of what devices report of themselves; that is not audited."""
 _HOOK = "firstboot_attributes_changed"
+_OPENED_HOOK = "firstboot_claim_window_opened"
 _MAX_DETAIL = 256
 
 
@@ -74,12 +75,17 @@ class AttributeService:
             values, window = self._claiming_data.seal_values(device.public_id, values, at_ms)
         owner = (device.id, scope)
         await self._limit.admit(owner, sizes(values))
-        audit = self._audit("attributes-saved", device, scope, values, actor, origin, at_ms)
+        done = "attributes-saved" if window is None else "claim-window-opened"
+        audit = self._audit(done, device, scope, values, actor, origin, at_ms)
         write = SaveAttributes(
             device_id=device.id, scope=scope, values=values, at_ms=at_ms, audit=audit, claim_window=window
         )
         await self._do(device, write)
         self._tell(device, scope, values, (), actor, at_ms)
+        if window is not None and self._observers is not None and self._observers.wanted(_OPENED_HOOK):
+            opener, until_ms = ClaimOpener.ADMINISTRATOR.value, window.expires_at_ms
+            opened = ClaimWindowOpened(device=device, opened_by=opener, until_ms=until_ms, at_ms=at_ms)
+            self._observers.tell(_OPENED_HOOK, opened)
 
     async def delete(
         self,

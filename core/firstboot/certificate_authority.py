@@ -6,7 +6,7 @@ import base64
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from firstboot.clock import Clock
 from firstboot.errors import InvalidValue, Unavailable
 from firstboot.keyring import Keyring
 from firstboot.model import Credentials
+from firstboot.moments import as_datetime
 from firstboot.storage import RevokedCertificate, Storage
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ class CertificateAuthority:
         return await self._storage.write_meta(META_NAME, sealed, expected)
 
     def _now(self) -> datetime:
-        return datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC)
+        return as_datetime(self._clock.now_ms())
 
 
 def certificate_of(credentials: Credentials) -> x509.Certificate | None:

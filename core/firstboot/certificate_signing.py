@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from cryptography import x509
@@ -25,13 +25,14 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from firstboot.errors import InvalidValue
+from firstboot.moments import as_datetime
 from firstboot.storage import RevokedCertificate
 
 AUTHORITY_LIFE = timedelta(days=3650)
 NEXT_LIST = timedelta(days=1)
 """How long a list of revoked certificates is good."""
 MAX_PEM_LENGTH = 65_536
-_EARLIER = timedelta(hours=1)
+EARLIER = timedelta(hours=1)
 """Certificates are good from an hour ago on: the clocks of devices are never quite right."""
 _MIN_RSA_BITS = 2048
 _MAX_COMMON_NAME = 64
@@ -86,10 +87,10 @@ class Authority:
             .issuer_name(self.certificate.subject)
             .public_key(key)  # type: ignore[arg-type]  # whoever checked the request has seen to its kind
             .serial_number(x509.random_serial_number())
-            .not_valid_before(max(now - _EARLIER, self.certificate.not_valid_before_utc))
+            .not_valid_before(max(now - EARLIER, self.certificate.not_valid_before_utc))
             .not_valid_after(until)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(digital_signature=True), critical=True)
+            .add_extension(key_usage(digital_signature=True), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
             .add_extension(x509.SubjectAlternativeName([identity]), critical=False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)  # type: ignore[arg-type]
@@ -112,7 +113,7 @@ class Authority:
             builder = builder.add_revoked_certificate(
                 x509.RevokedCertificateBuilder()
                 .serial_number(int(each.serial, 16))
-                .revocation_date(datetime.fromtimestamp(each.revoked_at_ms / 1000, UTC))
+                .revocation_date(as_datetime(each.revoked_at_ms))
                 .build()
             )
         return builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.DER)
@@ -129,10 +130,10 @@ def make_authority(now: datetime) -> Authority:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(serial)
-        .not_valid_before(now - _EARLIER)
+        .not_valid_before(now - EARLIER)
         .not_valid_after(now + AUTHORITY_LIFE)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(key_cert_sign=True, crl_sign=True), critical=True)
+        .add_extension(key_usage(key_cert_sign=True, crl_sign=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
@@ -194,9 +195,10 @@ def _key_identifier(authority: x509.Certificate) -> x509.AuthorityKeyIdentifier:
     return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own)
 
 
-def _usage(
+def key_usage(
     *, digital_signature: bool = False, key_cert_sign: bool = False, crl_sign: bool = False
 ) -> x509.KeyUsage:
+    """Return the extension that says what the key of a certificate is for."""
     return x509.KeyUsage(
         digital_signature=digital_signature,
         content_commitment=False,

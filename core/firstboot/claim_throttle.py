@@ -11,10 +11,10 @@ import math
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TypeAlias
 from weakref import WeakValueDictionary
 
+from firstboot.claimants import Claimant
 from firstboot.clock import Clock
 from firstboot.config import ClaimingConfig
 from firstboot.errors import ClaimRefused
@@ -25,16 +25,6 @@ MAX_COUNTED = 50_000
 """Persons, addresses and devices of which failures are remembered; the oldest are forgotten first."""
 
 _Failures: TypeAlias = deque[float]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claimant:
-    """Who claims, as far as failures are counted."""
-
-    person: Hashable
-    """A user's id; of somebody who signs up, the address."""
-    customer_id: int | None
-    address: str
 
 
 class ClaimThrottle:
@@ -77,11 +67,15 @@ class ClaimThrottle:
 
         Raises: `ClaimRefused` (``locked``), not for somebody who has never failed on it.
         """
-        if not self._recent((claimant.person, device_id)):
+        if not self.has_failed(claimant, device_id):
             return
-        failures = self._recent(("customer", claimant.customer_id, device_id))
+        failures = self._recent(("customer", claimant.group, device_id))
         if len(failures) >= self._config.device_failures_per_hour:
             _lock(failures[0] + HOUR_S - self._monotonic())
+
+    def has_failed(self, claimant: Claimant, device_id: int) -> bool:
+        """Say whether this person has failed on this device not long ago."""
+        return bool(self._recent((claimant.person, device_id)))
 
     def failed(self, claimant: Claimant, device_id: int | None) -> bool:
         """Count a failed claim; return whether the device is being guessed at, the moment that this begins."""
@@ -91,7 +85,7 @@ class ClaimThrottle:
         if device_id is None:
             return False
         self._count((claimant.person, device_id), now)
-        self._count(("customer", claimant.customer_id, device_id), now)
+        self._count(("customer", claimant.group, device_id), now)
         of_device = self._count(("device", device_id), now)
         if len(of_device) <= self._config.guessed_failures_per_hour:
             return False

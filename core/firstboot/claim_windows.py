@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from firstboot.batching import Batcher
 from firstboot.claim_secrets import MAX_LENGTH, claim_digest, is_weak, new_claim_secret
-from firstboot.claiming_data import ClaimingData
+from firstboot.claiming_data import ClaimingData, opening
 from firstboot.clock import Clock, milliseconds
 from firstboot.config import ClaimingConfig
 from firstboot.errors import CLAIM_REFUSAL_CODES, InvalidValue, NotFound
@@ -103,7 +103,7 @@ class ClaimWindows:
         Raises: `InvalidValue` for a secret of more than 255 characters, `NotFound`, `Unavailable`.
         """
         _check_length(secret)
-        now_ms = self._clock.now_ms()
+        now_ms = self.now_ms()
         is_news = self._news.is_news(f"claim messages of device {device.public_id}")
         refusal = await self._refusal(device, secret)
         if refusal is None:
@@ -111,11 +111,13 @@ class ClaimWindows:
                 device_id=device.id,
                 opened_by=ClaimOpener.DEVICE,
                 secret_digest=claim_digest(self._keyring, device.public_id, secret),
-                expires_at_ms=self.now_ms() + self._duration_ms(secret, duration_ms),
+                expires_at_ms=now_ms + self._duration_ms(secret, duration_ms),
                 opened_at_ms=now_ms,
                 weak=is_weak(secret),
             )
-            result = await self._open(device, window, owner_id=None, actor="device", origin=origin, is_news=is_news)
+            result = await self._open(
+                device, window, owner_id=None, actor="device", origin=origin, is_news=is_news
+            )
             if result.outcome is Outcome.STALE:
                 refusal = "already-claimed"
         if refusal is not None and is_news:
@@ -149,16 +151,15 @@ class ClaimWindows:
 
         Raises: `InvalidValue`, `NotFound`, `Unavailable`.
         """
-        now_ms = self._clock.now_ms()
+        now_ms = self.now_ms()
         if secret is None:
             secret = new_claim_secret()
         if not secret:
             raise InvalidValue("A secret has at least one character.")
         _check_length(secret)
         if until_ms is None:
-            until_ms = self.now_ms() + milliseconds(ADMINISTRATORS_DURATION)
-        value = {"secretKey": secret.reveal(), "expirationTime": until_ms}
-        sealed = self._claiming_data.seal(device.public_id, value, now_ms)
+            until_ms = now_ms + milliseconds(ADMINISTRATORS_DURATION)
+        sealed = self._claiming_data.seal(device.public_id, opening(secret, until_ms), now_ms)
         write = SaveAttributes(
             device_id=device.id,
             scope=Scope.SERVER,
@@ -176,12 +177,12 @@ class ClaimWindows:
 
         Raises: `NotFound`, also when the customer has just lost the device; `Unavailable`.
         """
-        secret, now_ms = new_claim_secret(), self._clock.now_ms()
+        secret, now_ms = new_claim_secret(), self.now_ms()
         window = ClaimWindow(
             device_id=device.id,
             opened_by=ClaimOpener.OWNER,
             secret_digest=claim_digest(self._keyring, device.public_id, secret),
-            expires_at_ms=self.now_ms() + milliseconds(OWNERS_DURATION),
+            expires_at_ms=now_ms + milliseconds(OWNERS_DURATION),
             opened_at_ms=now_ms,
         )
         result = await self._open(device.ref, window, owner_id=device.customer_id, actor=actor, origin=origin)

@@ -84,6 +84,11 @@ class ClaimingData:
         return kept, window
 
 
+def opening(secret: Secret, until_ms: int) -> Mapping[str, Any]:
+    """Return the value with which an administrator opens a device, before it is sealed."""
+    return {_SECRET: secret.reveal(), _EXPIRATION: until_ms}
+
+
 def _read(value: Any) -> tuple[Secret | None, int]:
     """Return secret (None: the one that was set before) and last moment.
 

@@ -15,7 +15,7 @@ from firstboot.clock import Clock, new_public_id
 from firstboot.errors import AlreadyExists, InvalidValue, LimitReached, NotFound, VersionConflict
 from firstboot.events import CredentialsChanged
 from firstboot.keyring import Keyring
-from firstboot.model import Attribute, Credentials, Device, DeviceProfile
+from firstboot.model import GATEWAY, Attribute, Credentials, Device, DeviceProfile
 from firstboot.names import clean_name
 from firstboot.observing import Observers
 from firstboot.sealed_credentials import seal_credentials, unseal_credentials
@@ -147,7 +147,7 @@ class DeviceService:
             check_values({attribute.key: attribute.value})
         info = dict(draft.additional_info or {})
         if draft.gateway:
-            info["gateway"] = True
+            info[GATEWAY] = True
         device = _checked(
             Device(
                 id=0,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from firstboot.claim_secrets import new_claim_secret
 from firstboot.claim_windows import ADMINISTRATORS_DURATION
+from firstboot.claiming_data import opening
 from firstboot.clock import milliseconds
 from firstboot.devices import DeviceDraft
 from firstboot.errors import InvalidValue
@@ -88,8 +89,7 @@ class Planner:
         until_ms = row.until_ms or wishes.until_ms or core.clock.now_ms() + milliseconds(ADMINISTRATORS_DURATION)
         attributes = row.attributes
         if secret is not None:
-            window = {"secretKey": secret.reveal(), "expirationTime": until_ms}
-            attributes = (*attributes, Attribute(Scope.SERVER, CLAIMING_DATA, window))
+            attributes = (*attributes, Attribute(Scope.SERVER, CLAIMING_DATA, opening(secret, until_ms)))
         draft = DeviceDraft(
             name=row.name,
             credentials=credentials,

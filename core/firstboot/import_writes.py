@@ -16,7 +16,7 @@ from firstboot.config import ClaimingConfig
 from firstboot.devices import raise_unless_done
 from firstboot.errors import FirstbootError, InvalidValue, NotFound, Unavailable, VersionConflict
 from firstboot.import_plans import Plan, Wishes
-from firstboot.model import ClaimOpener, Device, Scope
+from firstboot.model import GATEWAY, ClaimOpener, Device, Scope
 from firstboot.secrets_file import GivenSecret, SecretsFile
 from firstboot.storage import Outcome, WriteResult
 
@@ -224,5 +224,5 @@ def _info(plan: Plan, device: Device) -> dict[str, object] | None:
     if plan.row.description is not None:
         info["description"] = plan.row.description
     if plan.row.gateway is not None:
-        info["gateway"] = plan.row.gateway
+        info[GATEWAY] = plan.row.gateway
     return info or None

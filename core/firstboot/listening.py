@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from firstboot.config import Address
 from firstboot.errors import StartRefused
@@ -14,20 +14,56 @@ BACKLOG = 4096
 """Connections that may wait to be accepted: a fleet comes back at once after a power cut (threat MQ-13)."""
 
 
-def bound_socket(setting: str, address: Address) -> socket.socket:
-    """Return a TCP socket bound to the address that ``setting`` names; it does not listen yet.
+def bound_sockets(section: str, config: object, settings: Mapping[str, str]) -> dict[str, socket.socket]:
+    """Return a TCP socket for each listener that has an address; none of them listens yet.
+
+    ``settings``: by listener, which setting of the section says where. Nowhere, that is None, is no listener.
+
+    Raises: `StartRefused` with all that is wrong with the addresses.
+    """
+    bound: dict[str, socket.socket] = {}
+    refusals = []
+    for name, setting in settings.items():
+        address: Address | None = getattr(config, setting)
+        try:
+            if address is not None:
+                bound[name] = bound_socket(f"{section}.{setting}", address)
+        except StartRefused as error:
+            refusals.append(str(error))
+    if refusals:
+        for each in bound.values():
+            each.close()
+        raise StartRefused("\n".join(refusals))
+    return bound
+
+
+def _reuse(new: socket.socket) -> None:
+    # Connections of a server that has just stopped linger; its address is free all the same.
+    new.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+
+
+def bound_socket(
+    setting: str,
+    address: Address,
+    *,
+    kind: socket.SocketKind = socket.SOCK_STREAM,
+    set_up: Callable[[socket.socket], None] = _reuse,
+) -> socket.socket:
+    """Return a socket bound to the address that ``setting`` names; it does not listen yet.
+
+    ``set_up`` sets its options before it is bound.
 
     Raises: `StartRefused`.
     """
     try:
-        family, kind, protocol, _, where = socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        family, _, protocol, _, where = socket.getaddrinfo(
+            address.host, address.port, type=kind, flags=socket.AI_PASSIVE
         )[0]
     except OSError as error:
         raise StartRefused(f"{setting}: {address.host!r} is no address of this machine ({error}).") from None
     bound = socket.socket(family, kind, protocol)
     try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        set_up(bound)
         bound.bind(where)
         bound.setblocking(False)
     except OSError as error:

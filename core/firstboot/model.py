@@ -26,6 +26,8 @@ CLAIMING_DATA = "claimingData"
 """Key of the `Scope.SERVER` attribute with which an administrator opens a claim window (ThingsBoard)."""
 CLAIMING_ALLOWED = "claimingAllowed"
 """Key of the `Scope.SERVER` attribute that lets one device open claim windows where that is not the default."""
+GATEWAY = "gateway"
+"""Member of a device's additional information: true for one that may speak for others."""
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"))
 
@@ -334,6 +336,11 @@ class Device:
             profile_id=self.profile_id,
             name=self.name,
         )
+
+    @property
+    def is_gateway(self) -> bool:
+        """Whether the device may speak for others."""
+        return (self.additional_info or {}).get(GATEWAY) is True
 
     @property
     def state(self) -> str:

@@ -1,4 +1,4 @@
-"""Moments as people and programs write and read them."""
+"""Moments as people, certificates and programs write and read them."""
 
 from __future__ import annotations
 
@@ -7,10 +7,18 @@ from datetime import UTC, datetime
 from firstboot.errors import InvalidValue
 
 
+def as_datetime(at_ms: int) -> datetime:
+    """Return a moment of a clock as the dates in certificates are.
+
+    Raises: `OverflowError` or `ValueError` beyond the year 9999.
+    """
+    return datetime.fromtimestamp(at_ms / 1000, UTC)
+
+
 def moment_text(at_ms: int) -> str:
     """Return a moment in ISO 8601, UTC, to the second."""
     try:
-        at = datetime.fromtimestamp(at_ms / 1000, UTC)
+        at = as_datetime(at_ms)
     except (OverflowError, ValueError):  # beyond the year 9999
         return f"{at_ms} ms"
     return at.isoformat(timespec="seconds").replace("+00:00", "Z")

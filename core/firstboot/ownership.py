@@ -12,6 +12,7 @@ from firstboot.errors import NotFound
 from firstboot.events import Claim
 from firstboot.model import CLAIMING_ALLOWED, Attribute, Customer, Device, Origin, Scope
 from firstboot.observing import Observers
+from firstboot.owner_lookups import read_again
 from firstboot.storage import (
     ASKED_FROM,
     AnyOwner,
@@ -92,7 +93,7 @@ class Ownership:
             try:
                 return await self.change(device, new)
             except OwnerChanged:  # a device behind it did, since it was read
-                device = await self._read_again(device)
+                device = await read_again(self._storage, device.ref)
 
     async def change(self, device: Device, new: NewOwner) -> Device:
         """Change the owner, and tell the device and whoever observes.
@@ -159,7 +160,7 @@ class Ownership:
         return self._observers is not None and self._observers.wanted(hook)
 
     async def _behind(self, device: Device) -> Sequence[Device]:
-        if not (device.additional_info or {}).get("gateway"):
+        if not device.is_gateway:
             return ()
         profiles = await self._storage.all_profiles()
         if not any(profile.id == device.profile_id and profile.claim_with_gateway for profile in profiles):
@@ -174,12 +175,6 @@ class Ownership:
         if customer is None and not self._config.allow_by_default:
             attributes.append(Attribute(Scope.SERVER, CLAIMING_ALLOWED, True))  # contract CL-22
         return tuple(attributes)
-
-    async def _read_again(self, device: Device) -> Device:
-        found = await self._storage.device_by_public_id(device.tenant_id, device.public_id)
-        if found is None:
-            raise NotFound(f"There is no device named {device.name!r}.")
-        return found
 
 
 def claim_of(device: Device, customer: Customer, *, how: str, actor: str, origin: Origin, at_ms: int) -> Claim:

@@ -8,19 +8,20 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 from firstboot.batching import Batcher
-from firstboot.certificate_authority import CertificateAuthority, IssuedCertificate
+from firstboot.certificate_authority import CertificateAuthority
 from firstboot.clock import Clock, new_public_id
 from firstboot.config import ProvisioningConfig
-from firstboot.credentials import CredentialGenerator, Holder, NamedCredentialGenerator
+from firstboot.credentials import Holder
 from firstboot.deciding import Deciders
 from firstboot.errors import InvalidValue, ProvisioningRefused, Refused, Unavailable
+from firstboot.issuing import Issuing
 from firstboot.keyring import Keyring
 from firstboot.limits import Limits
 from firstboot.logins import Match
 from firstboot.model import (
+    GATEWAY,
     PROVISION_STATE,
     PROVISIONED,
     Attribute,
@@ -33,7 +34,6 @@ from firstboot.model import (
     ProvisioningRequest,
     ReprovisionPolicy,
     Scope,
-    WantedCredentials,
 )
 from firstboot.names import clean_name
 from firstboot.offered import Offered
@@ -95,19 +95,18 @@ class Provisioning:
         clock: Clock,
         authority: CertificateAuthority,
     ) -> None:
-        self._authority = authority
         self._config = config
         self._storage = storage
         self._commits = commits
         self._keyring = keyring
         self._profiles = profiles
         self._strategies = strategies
-        self._generators = generators
+        self._issuing = Issuing(generators, authority, clock)
         self._deciders = deciders
         self._reports = reports
         self._ensure_fresh = ensure_fresh
         self._clock = clock
-        self._reprovisioning = Reprovisioning(storage, keyring, clock, self._renew)
+        self._reprovisioning = Reprovisioning(storage, keyring, clock, self._issuing.renew)
         self._limits = Limits(clock)
         self._in_flight = 0
         self._finishing = False
@@ -121,18 +120,14 @@ class Provisioning:
     @property
     def credential_types(self) -> Mapping[str, object]:
         """The types of credentials that devices may ask for."""
-        return self._generators
+        return self._issuing.generators
 
     def reveal(self, credentials: Credentials) -> Any:
         """Return what a device is told of its credentials: JSON text or object.
 
         Raises: `ProvisioningRefused` (``plugin-error``).
         """
-        offered = self._generators.get(credentials.type)
-        if offered is None:  # handed out, but their plugin is not loaded any more
-            return credentials.value
-        generator: CredentialGenerator = offered.object
-        return offered.ask_at_once(lambda: generator.reveal(credentials))
+        return self._issuing.reveal(credentials)
 
     async def provision(self, request: ProvisioningRequest) -> Provisioned:
         """Decide on a request; what is returned is on disk.
@@ -230,7 +225,9 @@ class Provisioning:
             current = await self._reprovisioning.current(decision.device)
             await strategy.ask(lambda: decision.judge(current))
             grace = profile.rotation_grace if profile.reprovision is ReprovisionPolicy.ROTATE else timedelta()
-            holder = self._holder(decision.device.name, decision.device.public_id, profile, current=current)
+            holder = self._issuing.holder(
+                decision.device.name, decision.device.public_id, profile, current=current
+            )
             return await self._give("renewed", decision.device, request, holder, grace)
         raise strategy.unusable(f"decided {type(decision).__name__}")
 
@@ -262,7 +259,9 @@ class Provisioning:
             self._limits.check_name(profile, proposal.name)
         now_ms = self._clock.now_ms()
         public_id = new_public_id(now_ms)
-        credentials = await self._issue(request.wanted, self._holder(proposal.name, public_id, profile))
+        credentials = await self._issuing.issue(
+            request.wanted, self._issuing.holder(proposal.name, public_id, profile)
+        )
         bucket = self._limits.rate(profile)
         if bucket is not None and not bucket.take():
             # A device that asks again makes no new one, and does not wait for those that do.
@@ -272,7 +271,7 @@ class Provisioning:
                 f"Profile {profile.name!r} provisions at most {bucket.per_minute} devices a minute.",
                 code="rate-limit",
             )
-        info = {**proposal.additional_info, "gateway": True} if proposal.gateway else proposal.additional_info
+        info = {**proposal.additional_info, GATEWAY: True} if proposal.gateway else proposal.additional_info
         try:
             result = await self._commits.submit(
                 CreateDevice(
@@ -315,63 +314,14 @@ class Provisioning:
         if device is None or device.profile_id != profile.id:
             raise ProvisioningRefused(f"A device named {name!r} exists already.", code="name-taken")
         if device.reopened_at_ms is not None:
-            holder = self._holder(device.name, device.public_id, profile)
-            credentials = await self._issue(request.wanted, holder)
+            holder = self._issuing.holder(device.name, device.public_id, profile)
+            credentials = await self._issuing.issue(request.wanted, holder)
             audit = self._reports.audit("re-opened", request.origin, profile, device.name, device.public_id)
             write = await self._reprovisioning.take_over(
                 device, credentials, self._digest(request, profile), audit
             )
             return await self._finish(write, "re-opened", device, credentials, request, profile)
         return await self._again(device, request, profile, code="name-taken")
-
-    async def _issue(self, wanted: WantedCredentials, holder: Holder) -> Credentials:
-        offered = self._generators.get(wanted.type)
-        if offered is None:
-            raise ProvisioningRefused(
-                f"No plugin makes credentials of type {wanted.type!r}.", code="bad-credentials-request"
-            )
-        if self._are_named(wanted.type):
-            named: NamedCredentialGenerator = offered.object
-            issued = await offered.ask(lambda: named.issue_to(wanted, holder))
-            return offered.usable_credentials(named.makes, issued)
-        generator: CredentialGenerator = offered.object
-        return offered.usable_credentials(wanted.type, await offered.ask(lambda: generator.issue(wanted)))
-
-    def _are_named(self, type_: str) -> bool:
-        """Say whether such credentials are made for one device, so that no others are the same."""
-        offered = self._generators.get(type_)
-        return offered is not None and callable(getattr(offered.object, "issue_to", None))
-
-    def _holder(
-        self,
-        name: str,
-        public_id: UUID,
-        profile: DeviceProfile,
-        *,
-        current: Credentials | None = None,
-        proven_with: Credentials | None = None,
-    ) -> Holder:
-        async def certify(public_key: bytes, life: timedelta) -> IssuedCertificate:
-            return await self._authority.certify(public_key, name=name, public_id=public_id, life=life)
-
-        return Holder(
-            name=name,
-            public_id=public_id,
-            profile=profile,
-            current=current,
-            proven_with=proven_with,
-            now_ms=self._clock.now_ms(),
-            certify=certify,
-        )
-
-    async def _renew(self, current: Credentials) -> Credentials:
-        offered = self._generators.get(current.type)
-        if offered is None:
-            raise ProvisioningRefused(
-                f"No plugin makes credentials of type {current.type!r}.", code="cannot-rotate"
-            )
-        generator: CredentialGenerator = offered.object
-        return offered.usable_credentials(current.type, await offered.ask(lambda: generator.renew(current)))
 
     # -- devices that exist ------------------------------------------------------------------------
 
@@ -412,8 +362,10 @@ class Provisioning:
         audit = self._reports.audit(how, request.origin, profile, device.name, device.public_id)
         digest = self._digest(request, profile)
         issued = None
-        if request.wanted.given and not self._are_named(request.wanted.type):
-            issued = await self._issue(request.wanted, self._holder(device.name, device.public_id, profile))
+        if request.wanted.given and not self._issuing.are_named(request.wanted.type):
+            issued = await self._issuing.issue(
+                request.wanted, self._issuing.holder(device.name, device.public_id, profile)
+            )
         if rotate:
             write, credentials = await self._reprovisioning.rotate(device, profile, issued, digest, audit)
         else:
@@ -426,7 +378,7 @@ class Provisioning:
         device = await self._storage.find_device(proof.found.tenant_id, proof.found.device_name)
         if profile is None or device is None or device.id != proof.found.device_id:
             raise _refusal(Outcome.DEVICE_GONE)
-        holder = self._holder(
+        holder = self._issuing.holder(
             device.name,
             device.public_id,
             profile,
@@ -448,7 +400,7 @@ class Provisioning:
                 name=device.name, profile=profile.name, tenant=profile.tenant_id, label=device.label, existing=True
             )
             await self._deciders.ask(request, proposal)
-        credentials = await self._issue(request.wanted, holder)
+        credentials = await self._issuing.issue(request.wanted, holder)
         write = await self._reprovisioning.give(
             device,
             credentials,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from firstboot.batching import Batcher
-from firstboot.claim_throttle import Claimant
-from firstboot.claiming import Asker, Claiming
+from firstboot.claimants import Asker, Claimant
+from firstboot.claiming import Claiming
 from firstboot.clock import Clock, new_public_id
 from firstboot.config import ClaimingConfig
 from firstboot.emails import clean_email

@@ -13,8 +13,9 @@ from OpenSSL import SSL
 from firstboot.clock import Clock
 from firstboot.config import TlsConfig
 from firstboot.errors import ConfigError
+from firstboot.moments import as_datetime
 from firstboot.tls_contexts import ContextRefused, Contexts
-from firstboot.tls_files import TlsFiles, as_moment, expired, read_files
+from firstboot.tls_files import TlsFiles, expired, read_files
 from firstboot.tls_settings import paths_of
 
 logger = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ class Tls:
         Raises: `ConfigError` with all that is wrong with them.
         """
         seen = _signature(config)  # before: what changes after it is read again
-        return cls(config, clock, seen, *_load(config, as_moment(clock.now_ms())))
+        return cls(config, clock, seen, *_load(config, as_datetime(clock.now_ms())))
 
     def connection(self, *, asks_for_certificate: bool) -> tuple[SSL.Connection, set[tuple[int, int]]]:
         """Return the server's side of a new connection; see `Contexts.connection`."""
@@ -63,7 +64,7 @@ class Tls:
         """Read the files anew; say whether they are in force now. If not, all stays as it was (fault OP-14)."""
         self._seen = await asyncio.to_thread(_signature, self._config)
         self._is_changing = False
-        now = as_moment(self._clock.now_ms())
+        now = as_datetime(self._clock.now_ms())
         try:
             files, contexts = await asyncio.to_thread(_load, self._config, now)
             if problems := expired(files.certificates, now):
@@ -112,7 +113,7 @@ class Tls:
 
     def remind(self) -> None:
         """Log what has expired, each time, and what ends soon, once for each of `NOTICES_DAYS`."""
-        now = as_moment(self._clock.now_ms())
+        now = as_datetime(self._clock.now_ms())
         for problem in expired(self._files.certificates, now):
             logger.error("a certificate has expired; devices refuse to connect", extra={"reason": str(problem)})
         for certificate in self._files.certificates:
@@ -128,11 +129,11 @@ class Tls:
 
     def faults(self) -> tuple[str, ...]:
         """Say what keeps devices from connecting."""
-        return tuple(str(each) for each in expired(self._files.certificates, as_moment(self._clock.now_ms())))
+        return tuple(str(each) for each in expired(self._files.certificates, as_datetime(self._clock.now_ms())))
 
     def warnings(self) -> tuple[str, ...]:
         """Say what will keep devices from connecting soon."""
-        now = as_moment(self._clock.now_ms())
+        now = as_datetime(self._clock.now_ms())
         soon = timedelta(days=NOTICES_DAYS[0])
         return tuple(
             f"The certificate in {each.file} ends at {each.expires_at:%Y-%m-%d %H:%M} UTC."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from cryptography import x509
@@ -168,8 +168,3 @@ def _read(setting: str, file: Path, *, closed: bool = False) -> bytes:
         raise NotUsable(
             setting, f"{file} cannot be read ({error.strerror}).", "Check the path, and who may read it."
         ) from None
-
-
-def as_moment(at_ms: int) -> datetime:
-    """Return a moment of a clock as the dates in certificates are."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC)

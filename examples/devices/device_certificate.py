@@ -23,8 +23,31 @@ def own_certificate(name: str, key_file: Path, certificate_file: Path) -> str:
     return certificate_file.read_text("ascii")
 
 
-def _make(name: str, key_file: Path, certificate_file: Path) -> None:
+def own_request(name: str, key_file: Path) -> str:
+    """Return a request for a certificate as PEM; the key is made if there is none yet."""
+    if not key_file.exists():
+        _new_key(key_file)
+    key = serialization.load_pem_private_key(key_file.read_bytes(), None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)  # as it was made
+    # The server puts its own name for the device into the certificate, whatever stands here.
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
+    request = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    return request.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def _new_key(key_file: Path) -> ec.EllipticCurvePrivateKey:
     key = ec.generate_private_key(ec.SECP256R1())
+    store(
+        key_file,
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ),
+    )
+    return key
+
+
+def _make(name: str, key_file: Path, certificate_file: Path) -> None:
+    key = _new_key(key_file)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name[:64])])
     now = datetime.datetime.now(datetime.UTC)
     certificate = (
@@ -37,11 +60,5 @@ def _make(name: str, key_file: Path, certificate_file: Path) -> None:
         .not_valid_after(now + LIFE)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
-    )
-    store(
-        key_file,
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        ),
     )
     store(certificate_file, certificate.public_bytes(serialization.Encoding.PEM))

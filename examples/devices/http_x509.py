@@ -3,7 +3,7 @@
     python3 http_x509.py --host 127.0.0.1 --key KEY --secret SECRET --name meter-8
 
 Needs `pip install cryptography`. To log in with the certificate the device shows it in a TLS handshake over
-MQTT, and the server compares it with the one that it was told. Firstboot does not listen for TLS yet.
+MQTT, and the server compares it with the one that it was told: `mqtt_x509.py` does so with --ca.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main() -> None:
         store(given.file, accepted(provision(host, port, request)))
 
     print(f"Provisioned. The private key is kept in {given.key_file}.")
-    print("To log in with the certificate needs TLS, which this server does not offer yet.")
+    print("To log in with the certificate over MQTT and TLS: mqtt_x509.py.")
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import queue
 import sys
+from pathlib import Path
 from typing import Any
 
 from paho.mqtt.client import Client
@@ -43,10 +44,20 @@ def provision(host: str, port: int, request: dict[str, Any]) -> dict[str, Any]:
 
 def log_in(host: str, port: int, username: str, password: str | None = None, client_id: str = "") -> None:
     """Log in as a device; the program ends if the server does not let it in."""
-    outcomes: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-
     client = Client(CallbackAPIVersion.VERSION2, client_id=client_id)
     client.username_pw_set(username or None, password or None)
+    _log_in(client, host, port)
+
+
+def log_in_by_certificate(host: str, port: int, ca: Path, certificate: Path, key: Path) -> None:
+    """Log in over TLS with a certificate, which needs no name and no password. ``ca`` vouches for the server."""
+    client = Client(CallbackAPIVersion.VERSION2)
+    client.tls_set(str(ca), str(certificate), str(key))
+    _log_in(client, host, port)
+
+
+def _log_in(client: Client, host: str, port: int) -> None:
+    outcomes: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
 
     def on_connect(client: Client, userdata: object, flags: object, reason: Any, properties: object) -> None:
         outcomes.put({"refused": str(reason) if reason.is_failure else None})

@@ -1,4 +1,4 @@
-"""MQ-8, PV-4, CM-2, LG-8: what gateways, and devices that would like to be one, do to devices of others: nothing."""
+"""MQ-8, CM-2, LG-8: what gateways, and devices that would be one, can do to devices of others: nothing."""
 
 from __future__ import annotations
 

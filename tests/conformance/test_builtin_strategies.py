@@ -1,14 +1,18 @@
 """The built-in strategies pass the suite for plugin authors, and keep the ThingsBoard contract (PR-6, PR-7)."""
 
+from dataclasses import replace
 from types import ModuleType
 
 import pluggy
 import pytest
+from tests.integration.tls.making import authority, issue
 
 from firstboot import hookspecs
 from firstboot.config import Config
 from firstboot.errors import ProfileNotProven, ProvisioningRefused
-from firstboot.strategies import CreateNew, HandOutExisting
+from firstboot.model import Credentials, DeviceProfile, PeerCertificate, ProvisioningRequest
+from firstboot.secret import Secret
+from firstboot.strategies import CreateNew, GiveNew, HandOutExisting
 from firstboot.testing import (
     FakeFinder,
     StrategyConformance,
@@ -119,10 +123,49 @@ class TestX509CertificateChain(StrategyConformance):
         finder = FakeFinder(a_device("meter-7"))
 
         with pytest.raises(ProfileNotProven, match="'sensor'") as caught:
-            strategy.decide("meter-7", a_request(), a_profile(), finder)
+            await strategy.decide("meter-7", a_request(), a_profile(), finder)
 
         assert caught.value.code == "certificate-needed"
         assert finder.asked == []
+
+
+class TestX509CertificateChainWithCertificate(StrategyConformance):
+    """The same with a device that has shown what it should."""
+
+    @pytest.fixture
+    def strategy(self) -> X509CertificateChain:
+        return X509CertificateChain()
+
+    @pytest.fixture
+    def profile(self, strategy: X509CertificateChain) -> DeviceProfile:
+        return a_profile(strategy=strategy.name, id=1, details={"allowCreateNewDevicesByX509Certificate": True})
+
+    @pytest.fixture
+    def asked(self) -> ProvisioningRequest:
+        maker = authority("maker")
+        device = issue("meter-7", by=maker)
+        shown = PeerCertificate(der=device.der, chain=(maker.der,))
+        request = a_request()
+        return replace(
+            request, secret=Secret(maker.pem.decode()), origin=replace(request.origin, certificate=shown)
+        )
+
+    async def test_px_3_it_makes_a_device_of_the_common_name(
+        self, strategy: X509CertificateChain, profile: DeviceProfile, asked: ProvisioningRequest
+    ) -> None:
+        assert await strategy.decide(None, asked, profile, FakeFinder()) == CreateNew("meter-7")
+
+    async def test_px_4_it_gives_the_device_of_that_name_a_new_certificate(
+        self, strategy: X509CertificateChain, profile: DeviceProfile, asked: ProvisioningRequest
+    ) -> None:
+        device = a_device("meter-7", profile_id=1)
+
+        decision = await strategy.decide("meter-7", asked, profile, FakeFinder(device))
+
+        assert isinstance(decision, GiveNew)
+        assert decision.device == device
+        with pytest.raises(ProvisioningRefused):
+            decision.judge(Credentials("ACCESS_TOKEN", "a-token"))
 
 
 @pytest.mark.parametrize(

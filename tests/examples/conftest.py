@@ -1,11 +1,14 @@
-"""One server for all device examples, and the paho-mqtt that they ask for."""
+"""One server for all device examples, and the libraries that examples ask for."""
 
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.integration.admin.thingsboard.conftest import rest_client
 from tests.integration.clients.live import LiveServer, live_server, pip_install, private_package
+
+__all__ = ["rest_client"]
 
 ACME = Path(__file__).parents[2] / "examples" / "acme_plugin"
 

@@ -103,6 +103,36 @@ def test_each_refusal_is_a_failure_to_the_device_and_has_its_own_code_for_the_op
     assert codes == ["acme-no-serial", "acme-bad-serial", "acme-unknown-serial", "acme-model-blocked"]
 
 
+def test_a_recalled_device_is_claimed_by_nobody_and_a_rented_one_stays_with_its_customer(
+    acme: Path, tmp_path: Path
+) -> None:
+    section = f"""
+        [acme]
+        recalled = ["AC104217-5"]
+        rented = ["AC104218-3"]
+        log_file = "{tmp_path / "acme.log"}"
+        [claiming]
+        sign_up = ["default"]
+    """
+    with live_server(tmp_path, **configured(acme, tmp_path, section)) as live:
+        for name in ("AC104217-5", "AC104218-3"):
+            token = live.provision(name)
+            live.call("POST", f"/api/v1/{token}/claim", {"secretKey": "a good secret"})
+        person = {"email": "ann@example.com", "password": "a password of her own", "secretKey": "a good secret"}
+        refused = live.call("POST", "/api/firstboot/sign-up", {**person, "deviceName": "AC104217-5"})
+        claimed = live.call("POST", "/api/firstboot/sign-up", {**person, "deviceName": "AC104218-3"})
+        ann = live.log_in("ann@example.com", "a password of her own")
+        kept = live.call("DELETE", "/api/customer/device/AC104218-3/claim", token=ann)
+        assert live.process.stop() == 0
+
+    assert (refused.status, refused.body["code"]) == (403, "acme-recalled")
+    assert claimed.status == 200
+    assert kept.status == 403
+    lines = [line.split(" ", 1)[1] for line in (tmp_path / "acme.log").read_text().splitlines()]
+    assert lines[-1] == "AC104218-3 signed-up by ann@example.com"
+    assert len(lines) == 3
+
+
 def test_without_its_section_a_server_is_as_if_it_were_not_there(acme: Path, tmp_path: Path) -> None:
     with live_server(tmp_path, PYTHONPATH=str(acme)) as live:
         token = live.provision("meter-1", model="M0")
@@ -123,8 +153,12 @@ def test_it_is_listed_with_its_hooks(acme: Path, tmp_path: Path) -> None:
         "firstboot_cli_commands",
         "firstboot_config_sections",
         "firstboot_credential_generators",
+        "firstboot_device_claimed",
+        "firstboot_device_claiming",
         "firstboot_device_provisioned",
         "firstboot_device_provisioning",
+        "firstboot_device_released",
+        "firstboot_device_releasing",
         "firstboot_provisioning_strategies",
     ]
 

@@ -9,7 +9,7 @@ import json
 import stat
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,14 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from tests.integration.clients.live import LiveServer, run_program
+from tests.harness import environment, firstboot
+from tests.integration.clients.live import LiveServer, live_server, run_program
 from tests.services import free_port
 
 DEVICES = Path(__file__).parents[2] / "examples" / "devices"
 MQTT = ["mqtt_access_token.py", "mqtt_own_token.py", "mqtt_basic.py"]
 HTTP = ["http_access_token.py", "http_own_token.py", "http_mqtt_basic.py"]
-X509 = ["mqtt_x509.py", "http_x509.py"]
+X509 = ["mqtt_x509.py", "http_x509.py", "http_csr.py"]
 DEVICE_API = ["mqtt_device_api.py", "tb_device_api.py"]
 """Run by `test_device_api`."""
 SHARED = ["first_boot.py", "over_mqtt.py", "over_http.py", "device_certificate.py"]
@@ -177,7 +178,40 @@ def test_the_server_knows_the_certificate_whose_key_the_device_keeps(board: Boar
     shown = board.live.show(board.name)
     assert shown["credentials_type"] == "X509_CERTIFICATE"
     assert shown["credentials"] == hashlib.sha3_256(one_line).hexdigest()
-    assert json.loads(board.file.read_text()) == {"type": "X509_CERTIFICATE", "value": one_line.decode()}
+    issued = (board.disk / "device-certificate.pem").read_text()
+    value = issued if example == "http_csr.py" else one_line.decode()
+    assert json.loads(board.file.read_text()) == {"type": "X509_CERTIFICATE", "value": value}
+
+
+@pytest.fixture(scope="module")
+def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LiveServer, Path]]:
+    """Run a server with TLS; return it, and the certificate that vouches for it."""
+    folder = tmp_path_factory.mktemp("encrypted")
+    firstboot(environment(folder), "certs", "init")
+    made = folder / "data" / "tls"
+    settings = {
+        "FIRSTBOOT_TLS__CERT": str(made / "server.crt"),
+        "FIRSTBOOT_TLS__KEY": str(made / "server.key"),
+        "FIRSTBOOT_MQTT__TLS_BIND": "127.0.0.1:0",
+        "FIRSTBOOT_MQTT__CLIENT_CERTIFICATES": "optional",
+    }
+    with live_server(folder, **settings) as live:
+        yield live, made / "ca.crt"
+
+
+@pytest.mark.parametrize("example", X509)
+def test_with_its_certificate_it_logs_in_over_tls(
+    encrypted: tuple[LiveServer, Path], paho_mqtt: Path, tmp_path: Path, example: str
+) -> None:
+    live, ca = encrypted
+    board = Board(live, paho_mqtt, tmp_path, example)
+    tls = ["--ca", str(ca), "--tls-port", str(live.process.listeners["mqtts"]["port"])]
+    made = board.first_boot(example)
+
+    done = board.boot("mqtt_x509.py", *board.server("mqtt_x509.py"), *tls)
+
+    assert made.returncode == 0, made.stderr
+    assert (done.returncode, done.stdout) == (0, "Logged in.\n"), done.stderr
 
 
 @pytest.mark.parametrize("module", ["first_boot.py", "over_http.py", *HTTP])

@@ -18,13 +18,15 @@ from firstboot.config import ClaimingConfig, PluginsConfig
 from firstboot.deciding_claims import ClaimDeciders
 from firstboot.errors import ClaimRefused
 from firstboot.events import Claim, ClaimWindowOpened
-from firstboot.hookspecs import OBSERVING, hookimpl
-from firstboot.model import Authority, Customer, Device, DeviceProfile, Origin, User
+from firstboot.hookspecs import OBSERVING, Refuse, hookimpl
+from firstboot.model import Authority, ClaimOpener, Customer, Device, DeviceProfile, Origin, User
 from firstboot.observing import Observers
 from firstboot.ownership import Ownership
 from firstboot.passwords import Passwords
 from firstboot.plugin_manager import PluginManager
 from firstboot.profile_directory import ProfileDirectory
+from firstboot.refused_claims import RefusedClaims
+from firstboot.releasing import Releasing
 from firstboot.secret import Secret
 from firstboot.signing_up import SigningUp
 from firstboot.storage import CreateUser
@@ -58,17 +60,33 @@ class ClaimServices(MemoryServices):
         self.ownership = Ownership(self.config, self.storage, self.commits, self.clock, observers)
         self.directory = ProfileDirectory(self.storage, self.keyring, self.clock)
         self.claiming_data = data
+        deciders = ClaimDeciders(manager)
+        self.releasing = Releasing(
+            storage=self.storage,
+            clock=self.clock,
+            windows=self.windows,
+            ownership=self.ownership,
+            deciders=deciders,
+            profiles=self.directory,
+        )
+        throttle = ClaimThrottle(self.config, self.clock)
         self.claiming = Claiming(
             storage=self.storage,
-            commits=self.commits,
             keyring=self.keyring,
             clock=self.clock,
             windows=self.windows,
             ownership=self.ownership,
-            deciders=ClaimDeciders(manager),
-            profiles=self.directory,
-            throttle=ClaimThrottle(self.config, self.clock),
-            failures=FailureThrottle(per_minute=1000, max_delay_s=0, monotonic=self.clock.monotonic),
+            deciders=deciders,
+            releasing=self.releasing,
+            throttle=throttle,
+            refused=RefusedClaims(
+                storage=self.storage,
+                commits=self.commits,
+                clock=self.clock,
+                windows=self.windows,
+                throttle=throttle,
+                failures=FailureThrottle(per_minute=1000, max_delay_s=0, monotonic=self.clock.monotonic),
+            ),
         )
         self.signing_up = SigningUp(
             config=self.config,
@@ -115,6 +133,10 @@ class ClaimServices(MemoryServices):
             return refusal.code
         raise AssertionError("the claim was not refused")
 
+    async def openers(self, device: Device) -> set[ClaimOpener]:
+        """Return who has opened the claim windows of a device."""
+        return {window.opened_by for window in await self.windows.list(device)}
+
     async def again(self, device: Device) -> Device:
         """Read a device again."""
         found = await self.storage.device_by_public_id(device.tenant_id, device.public_id)
@@ -129,6 +151,16 @@ class ClaimServices(MemoryServices):
     def events(self, hook: str) -> list[Any]:
         """Return what was told through a hook."""
         return [event for name, event in self.told if name == f"firstboot_{hook}"]
+
+
+def refusing(asked: list[Claim]) -> Callable[[Claim], Refuse]:
+    """Return a hook that notes what it is asked, and refuses."""
+
+    def refuse(claim: Claim) -> Refuse:
+        asked.append(claim)
+        return Refuse("the bill is open", "not-paid")
+
+    return refuse
 
 
 class _Recorder(Observers):

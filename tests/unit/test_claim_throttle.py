@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from tests.integration.provisioning.fake_clock import FakeClock
 
-from firstboot.claim_throttle import MAX_COUNTED, Claimant, ClaimThrottle
+from firstboot.claim_throttle import MAX_COUNTED, ClaimThrottle
+from firstboot.claimants import Claimant
 from firstboot.config import ClaimingConfig
 from firstboot.errors import ClaimRefused
 

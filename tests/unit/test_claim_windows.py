@@ -124,7 +124,7 @@ async def test_cl_2_where_that_is_not_the_rule_only_allowed_devices_open_themsel
     services = ClaimServices(allow_by_default=False)
     device = await services.device()
     if value is not None:
-        await services.attributes.save(device, Scope.SERVER, {CLAIMING_ALLOWED: value}, actor="test")
+        await services.attributes.save(device.ref, Scope.SERVER, {CLAIMING_ALLOWED: value}, actor="test")
 
     await services.opened(device)
 
@@ -264,6 +264,20 @@ async def test_cm_8_a_clock_that_is_put_back_does_not_open_for_longer_and_not_fo
     services.advance(2)  # seconds as a float are a little less than one millisecond
 
     assert await services.refused(buyer, before) == "expired"
+
+
+async def test_cm_8_what_has_ended_while_the_clock_was_ahead_stays_ended() -> None:
+    services = ClaimServices()
+    device, buyer = await services.device(), await services.buyer()
+    await services.opened(device, SECRET, MINUTE_MS)
+
+    services.now_ms += DAY_MS
+    assert await services.refused(buyer, device) == "expired"
+    services.now_ms -= 2 * DAY_MS
+    assert await services.refused(buyer, device) == "expired"
+
+    await services.opened(device, SECRET, MINUTE_MS)
+    assert (await services.claim(buyer, device)).customer_id == buyer.customer_id
 
 
 async def test_a_clock_that_was_ahead_when_the_server_started_locks_nobody_out() -> None:

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from firstboot.csv_cells import plain_cell, safe_cell
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "'=1", "''=1", "=cmd|'calc'!A0"])
+@pytest.mark.parametrize(
+    "text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "'=1", "''=1", "=cmd|'calc'!A0", "\n=1", "＝1"]
+)
 def test_what_may_be_a_formula_begins_with_an_apostrophe(text: str) -> None:
     assert safe_cell(text) == f"'{text}"
 

@@ -95,7 +95,7 @@ async def test_only_the_question_that_a_plugin_answers_is_put_to_it(hook: str) -
         True,
         False,
         "no",
-        object(),
+        b"refuse",
         Change(label="x"),
         Refuse("x", ""),
         Refuse("x", "Not A Code"),

@@ -28,8 +28,9 @@ STRATEGIES = "firstboot_provisioning_strategies"
 GENERATORS = "firstboot_credential_generators"
 CONFIG = Config({})
 BUILT_IN = [
-    "access-token", "admin", "allow-create-new", "applications", "check-pre-provisioned", "disabled", "http",
-    "mqtt", "mqtt-basic", "storage-tortoise", "thingsboard", "x509-certificate", "x509-certificate-chain",
+    "access-token", "admin", "allow-create-new", "applications", "check-pre-provisioned", "claim-page", "coap",
+    "disabled", "http", "labels", "mqtt", "mqtt-basic", "storage-tortoise", "thingsboard", "x509-certificate",
+    "x509-certificate-chain", "x509-csr",
 ]  # fmt: skip
 
 
@@ -164,7 +165,7 @@ def test_a_plugin_that_is_switched_off_is_not_even_imported(files: PluginFiles) 
         assert (info.state, info.reason, info.hooks) == (PluginState.OFF, "disabled in [plugins]", ())
     assert "acme_plugin" not in sys.modules
     assert manager.errors == ()
-    assert set(manager.collect("firstboot_transports", "name", config=CONFIG)) == {"http"}
+    assert set(manager.collect("firstboot_transports", "name", config=CONFIG)) == {"coap", "http"}
 
 
 def test_pl_7_an_optional_plugin_that_fails_is_listed_and_does_not_stop_the_start(files: PluginFiles) -> None:
@@ -592,7 +593,9 @@ def test_a_plugin_offers_a_section_of_the_configuration() -> None:
 def test_pl_7_a_section_that_cannot_be_is_refused(sections: Any, said: str) -> None:
     manager = managing({"acme": plugin(firstboot_config_sections=lambda: sections)})
 
-    assert set(manager.config_sections()) == {*CORE_SECTIONS, "http", "mqtt", "thingsboard"}
+    assert set(manager.config_sections()) == {
+        *CORE_SECTIONS, "claim_page", "coap", "http", "mqtt", "thingsboard", "x509_csr",
+    }  # fmt: skip
     assert refusal(manager).startswith(f"plugin 'acme': {said}")
 
 

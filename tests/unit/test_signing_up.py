@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,8 +21,8 @@ EMAIL, PASSWORD = "ada@example.org", "a right password"
 class SignUpServices(ClaimServices):
     """Claiming in an installation where people may sign up."""
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**{"sign_up": (DEFAULT_TENANT,)} | settings)
+    def __init__(self, *, plugins: dict[str, Callable[..., Any]] | None = None, **settings: Any) -> None:
+        super().__init__(plugins=plugins, **{"sign_up": (DEFAULT_TENANT,), **settings})
 
     async def sign_up(
         self,
@@ -64,7 +65,7 @@ async def test_somebody_gets_an_account_of_his_own_with_his_device() -> None:
     for kind in ("customer-created", "user-created", "device-claimed"):
         (entry,) = await services.audit(kind)
         assert (entry.actor, entry.address) == (f"user:{EMAIL}", ORIGIN.address)
-    await services.claiming.release(user, device.name, ORIGIN)
+    await services.releasing.release(user, device.name, ORIGIN)
 
 
 @pytest.mark.parametrize("tenant", ["default", "other", "nowhere", ""])

@@ -88,9 +88,10 @@ def show(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     from firstboot.clock import Clock
     from firstboot.config import TlsConfig
     from firstboot.errors import ConfigError
-    from firstboot.tls_files import as_moment, expired, read_files
+    from firstboot.moments import as_datetime
+    from firstboot.tls_files import expired, read_files
 
-    now = as_moment(Clock().now_ms())
+    now = as_datetime(Clock().now_ms())
     files, problems = read_files(_config(config).section(TlsConfig), now)
     rows = [
         {

@@ -28,10 +28,9 @@ from firstboot.model import ClaimWindow, Device
 if TYPE_CHECKING:
     from firstboot.core import Core
 
-app = typer.Typer(help="Claiming: open devices for customers, close, release, look back.", no_args_is_help=True)
+app = typer.Typer(help="Claiming: open devices, close, release, look back.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="Name of the device.")]
-_PAGE_SIZE = 500
 
 
 @app.command("open")
@@ -175,32 +174,20 @@ async def _owner(core: Core, device: Device) -> str | None:
 
 
 async def _history(core: Core, device: Device, limit: int) -> list[dict[str, Any]]:
+    from firstboot.device_history import entries_of
     from firstboot.ownership import OWNER_EVENTS
-    from firstboot.storage import AuditQuery
 
     rows: list[dict[str, Any]] = []
-    before_id = None
-    while True:
-        page = await core.storage.list_audit(
-            AuditQuery(
-                tenant_id=device.tenant_id,
-                device_id=device.public_id,
-                before_id=before_id,
-                limit=_PAGE_SIZE,
-                newest_first=True,
-            )
-        )
-        for row in page:
-            entry, before_id = row.entry, row.id
-            if entry.event.startswith("claim-") or entry.event in OWNER_EVENTS or entry.event == "device-offered":
-                rows.append(
-                    {"time": moment(entry.at_ms), "event": entry.event, "code": entry.code, "actor": entry.actor,
-                     "from": entry.address, "detail": entry.detail}
-                )  # fmt: skip
-                if len(rows) == limit:
-                    return rows
-        if len(page) < _PAGE_SIZE:
-            return rows
+    async for row in entries_of(core.storage, device):
+        entry = row.entry
+        if entry.event.startswith("claim-") or entry.event in OWNER_EVENTS:
+            rows.append(
+                {"time": moment(entry.at_ms), "event": entry.event, "code": entry.code, "actor": entry.actor,
+                 "from": entry.address, "detail": entry.detail}
+            )  # fmt: skip
+            if len(rows) == limit:
+                break
+    return rows
 
 
 def _window(window: ClaimWindow, now_ms: int) -> dict[str, object]:

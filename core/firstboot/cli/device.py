@@ -321,7 +321,7 @@ def _fields(device: Device, profiles: dict[int, str]) -> dict[str, Any]:
         "state": device.state if device.enabled else "disabled",
         "enabled": device.enabled,
         "label": device.label,
-        "gateway": bool((device.additional_info or {}).get("gateway")),
+        "gateway": device.is_gateway,
         "provision state": device.provision_state,
         "created": moment(device.created_at_ms),
         "provisioned": moment(device.provisioned_at_ms),

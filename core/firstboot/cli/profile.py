@@ -82,6 +82,13 @@ AllowNetworkOption = Annotated[
     list[str] | None, typer.Option(metavar="<network>", help="Network of the devices: 192.0.2.0/24. Repeatable.")
 ]
 DescriptionOption = Annotated[str | None, typer.Option(help="For people.")]
+ClaimWithGatewayOption = Annotated[
+    bool | None,
+    typer.Option(help="Devices behind a gateway of this profile get the owner that the gateway gets."),
+]
+ReleaseByDeviceOption = Annotated[
+    bool | None, typer.Option(help="A device may take itself from its owner, such as when it is reset.")
+]
 
 
 @app.command()
@@ -99,6 +106,8 @@ def create(
     name_pattern: NamePatternOption = None,
     allow_network: AllowNetworkOption = None,
     description: DescriptionOption = None,
+    claim_with_gateway: ClaimWithGatewayOption = None,
+    release_by_device: ReleaseByDeviceOption = None,
     tenant: TenantOption = TENANT,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -120,7 +129,7 @@ def create(
         )
         draft = _with_settings(
             bare, strategy, reprovision, retry_window, rotation_grace, max_devices, max_per_minute, expires,
-            name_pattern, allow_network, description,
+            name_pattern, allow_network, description, claim_with_gateway, release_by_device,
         )  # fmt: skip
         made = await core.profiles.create(draft, key=key, secret=_secret(secret), actor=actor())
         _print_one(_fields(made.profile, 0, secret=made.secret), as_json)
@@ -149,6 +158,8 @@ def update(
     name_pattern: NamePatternOption = None,
     allow_network: AllowNetworkOption = None,
     description: DescriptionOption = None,
+    claim_with_gateway: ClaimWithGatewayOption = None,
+    release_by_device: ReleaseByDeviceOption = None,
     clear: Annotated[list[Limit] | None, typer.Option(help="Take this away. Repeatable.")] = None,
     tenant: TenantOption = TENANT,
     config: ConfigOption = None,
@@ -160,7 +171,8 @@ def update(
         profile = await _find(core, tenant, name)
         changed = _with_settings(
             _cleared(profile, clear or []), strategy, reprovision, retry_window, rotation_grace, max_devices,
-            max_per_minute, expires, name_pattern, allow_network, description,
+            max_per_minute, expires, name_pattern, allow_network, description, claim_with_gateway,
+            release_by_device,
         )  # fmt: skip
         if changed == profile:
             raise fail("Nothing to change: name an option, such as --max-devices 100.")
@@ -312,6 +324,8 @@ def _with_settings(
     name_pattern: str | None,
     allow_network: list[str] | None,
     description: str | None,
+    claim_with_gateway: bool | None,
+    release_by_device: bool | None,
 ) -> DeviceProfile:
     """Return the profile with those settings changed that were given."""
     from firstboot.profiles import parse_networks
@@ -322,6 +336,8 @@ def _with_settings(
         "retry_window": retry_window,
         "rotation_grace": rotation_grace,
         "description": description,
+        "claim_with_gateway": claim_with_gateway,
+        "release_by_device": release_by_device,
     }
     limits = {
         "max_devices": max_devices,
@@ -369,6 +385,8 @@ def _fields(profile: DeviceProfile, devices: int, *, secret: Secret | None = Non
         "allowed networks": ", ".join(map(str, limits.allowed_networks)) or None,
         "old secret valid until": moment(profile.previous_secret_until_ms),
         "weak secret": profile.weak_secret,
+        "claim with gateway": profile.claim_with_gateway,
+        "release by device": profile.release_by_device,
         "description": profile.description or None,
         "created": moment(profile.created_at_ms),
     }

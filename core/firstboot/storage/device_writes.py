@@ -137,8 +137,8 @@ class UpdateDevice:
 
     Takes from ``device``: name, profile_id, gateway_id, enabled, label, additional_info, details; the customer is
     changed by `ChangeOwner` alone. Other processes are told when it is disabled, and its sessions end.
-    Outcomes: DONE with the new version, DEVICE_GONE (also its gateway), NAME_TAKEN, PROFILE_GONE (each also when it
-    is another tenant's), DEVICE_LIMIT (only when the profile changes), STALE (another version than expected).
+    Outcomes: DONE with the new version, DEVICE_GONE (also its gateway), NAME_TAKEN, PROFILE_GONE (those of
+    other tenants too), DEVICE_LIMIT (only when the profile changes), STALE (another version than expected).
     """
 
     device: Device

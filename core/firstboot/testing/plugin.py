@@ -5,20 +5,41 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
-from types import ModuleType
+from collections.abc import Mapping
+from types import MappingProxyType, ModuleType
 
 import pytest
+import txaio
 
 from firstboot import hookspecs
 from firstboot.config import Config, PluginsConfig
+from firstboot.deciding_claims import ClaimDeciders
+from firstboot.errors import ClaimRefused
+from firstboot.events import Claim, ClaimWindowOpened
 from firstboot.hookspecs import API_VERSION, ON_REQUEST, PROJECT
 from firstboot.plugin_manager import PluginManager, PluginState
 from firstboot.testing.leaks import NoLeaks
+from firstboot.testing.samples import NOW_MS, a_claim, a_device
 
 _PREFIX = f"{PROJECT}_"
 _NAME = "under-test"
 # What is offered by hooks that need nothing but the configuration, and what each offer is known by.
 _OFFERS = (("firstboot_provisioning_strategies", "name"), ("firstboot_credential_generators", "type"))
+
+CLAIMS: Mapping[str, Claim] = MappingProxyType(
+    {
+        "a claim": a_claim(),
+        "somebody who signs up": a_claim(how="signed-up", customer_id=None, customer="ada@example.org"),
+        "a hand-over": a_claim(how="transferred"),
+        "a release": a_claim(how="released"),
+        "a release by the device": a_claim(how="released", actor="device"),
+        "an assignment": a_claim(how="assigned", actor="cli:root"),
+        "a device that follows its gateway": a_claim(how="with-gateway"),
+    }
+)
+"""What plugins are asked and told of claims."""
+
+every_claim = pytest.mark.parametrize("claim", CLAIMS.values(), ids=CLAIMS)
 
 _IMPORT_ALONE = """
 import asyncio, importlib, sys
@@ -101,6 +122,35 @@ class PluginConformance(NoLeaks):
             assert parameters is not None, f"[{name}] is read into a dataclass"
             assert parameters.frozen, f"[{name}] may not change while the server runs"
 
+    @every_claim
+    @pytest.mark.asyncio
+    async def test_it_lets_a_claim_happen_or_refuses_it(
+        self, manager: PluginManager, config: Config, claim: Claim
+    ) -> None:
+        _configure(manager, config)
+        deciders = ClaimDeciders(manager)
+
+        for ask in (deciders.may_claim, deciders.may_release):
+            try:
+                await ask(claim)
+            except ClaimRefused as refusal:
+                failure = str(refusal) if refusal.code == "plugin-error" else None
+                assert failure is None  # any other code is an answer
+
+    @every_claim
+    @pytest.mark.asyncio
+    async def test_it_can_be_told_of_claims(self, manager: PluginManager, config: Config, claim: Claim) -> None:
+        _configure(manager, config)
+        opened = ClaimWindowOpened(device=a_device().ref, opened_by="device", until_ms=NOW_MS + 1, at_ms=NOW_MS)
+
+        for hook, event in (
+            ("firstboot_claim_window_opened", opened),
+            ("firstboot_device_claimed", claim),
+            ("firstboot_device_released", claim),
+        ):
+            for runner, function in manager.implementations(hook):
+                await runner.call(function, {"event": event})
+
     def test_importing_it_starts_nothing(self, plugin: object) -> None:
         if not isinstance(plugin, ModuleType):
             pytest.skip("it is not a module")
@@ -111,3 +161,10 @@ class PluginConformance(NoLeaks):
         )
 
         assert done.returncode == 0, done.stderr
+
+
+def _configure(manager: PluginManager, config: Config) -> None:
+    """Let the plugin offer what it offers: with that it gets its settings, as at the start of a server."""
+    txaio.use_asyncio()  # type: ignore[no-untyped-call]
+    for hook, key in _OFFERS:
+        manager.collect(hook, key, config=config)

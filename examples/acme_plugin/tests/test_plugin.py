@@ -10,7 +10,7 @@ from firstboot_acme.plugin import AcmePlugin
 
 from firstboot.config import Config, ConfigSource
 from firstboot.errors import ConfigError
-from firstboot.events import DeviceProvisioned
+from firstboot.events import Claim, DeviceProvisioned
 from firstboot.hookspecs import Change, Refuse
 from firstboot.model import Attribute, DeviceProposal, DeviceRef, ProvisioningRequest, Scope
 from firstboot.secret import Secret
@@ -22,6 +22,15 @@ EVENT = DeviceProvisioned(
     profile="sensor",
     credentials_type="ACME_KEY",
     how="created",
+    origin=ORIGIN,
+    at_ms=NOW_MS,
+)
+CLAIM = Claim(
+    device=EVENT.device,
+    customer="Smith",
+    customer_id=UUID(int=8),
+    actor="user:ann@example.com",
+    how="claimed",
     origin=ORIGIN,
     at_ms=NOW_MS,
 )
@@ -101,6 +110,40 @@ class TestDeciding:
         request = replace(provisioning_request, facts=facts)
 
         assert await plugin.firstboot_device_provisioning(request, PROPOSAL) is None
+
+
+def code_of(answer: Refuse | None) -> str | None:
+    return None if answer is None else answer.code
+
+
+def test_a_recalled_device_is_claimed_by_nobody() -> None:
+    plugin = configured(AcmePlugin(), AcmeConfig(recalled=("AC104217-5",)))
+    another = replace(CLAIM, device=replace(CLAIM.device, name="AC104218-3"))
+
+    assert code_of(plugin.firstboot_device_claiming(CLAIM)) == "acme-recalled"
+    assert plugin.firstboot_device_claiming(another) is None
+    assert plugin.firstboot_device_releasing(CLAIM) is None
+
+
+def test_a_rented_device_is_given_back_by_nobody() -> None:
+    plugin = configured(AcmePlugin(), AcmeConfig(rented=("AC104217-5",)))
+    another = replace(CLAIM, device=replace(CLAIM.device, name="AC104218-3"))
+
+    assert code_of(plugin.firstboot_device_releasing(replace(CLAIM, how="released"))) == "acme-rented"
+    assert plugin.firstboot_device_releasing(another) is None
+    assert plugin.firstboot_device_claiming(CLAIM) is None
+
+
+def test_each_owner_gets_a_line(tmp_path: Path) -> None:
+    plugin = configured(AcmePlugin(), AcmeConfig(log_file=tmp_path / "acme.log"))
+
+    plugin.firstboot_device_claimed(CLAIM)
+    plugin.firstboot_device_released(replace(CLAIM, how="released"))
+
+    assert (tmp_path / "acme.log").read_text().splitlines() == [
+        "2023-11-14T22:13:20+00:00 AC104217-5 claimed by Smith",
+        "2023-11-14T22:13:20+00:00 AC104217-5 not Smith's any more",
+    ]
 
 
 def test_each_device_gets_a_line(tmp_path: Path) -> None:

@@ -14,10 +14,9 @@ from firstboot.identities import Identity
 from firstboot.model import Authority, User
 from firstboot.secret import Secret
 from firstboot_plugins.admin.browser_sessions import check_own_page, csrf_token
-from firstboot_plugins.admin.claim_refusals import held_back
 from firstboot_plugins.admin.failures import Failure
 from firstboot_plugins.admin.operation import PUBLIC, Call, Operation, customer_users, operation
-from firstboot_plugins.admin.own.claims import SignUp, only_tenant
+from firstboot_plugins.admin.own.claims import SignUp, new_owner
 from firstboot_plugins.admin.own.customer_devices import CustomerDevice, answered
 from firstboot_plugins.admin.own.problems import FIRSTBOOT
 from firstboot_plugins.admin.own.shapes import Sent, Told
@@ -98,16 +97,7 @@ async def activate(call: Call) -> Response | Session:
 async def sign_up(call: Call) -> Response | Session:
     """Make an account while claiming its first device, and log in."""
     _check_page(call)
-    sent: SignUp = call.body
-    async with held_back(call):
-        user, device = await call.services.signing_up.sign_up(
-            sent.tenant or only_tenant(call),
-            sent.email,
-            Secret(sent.password),
-            sent.device_name,
-            Secret(sent.secret_key or ""),
-            call.origin,
-        )
+    user, device = await new_owner(call)
     told = (await answered(call.services, device)).device
     try:
         return await _open(call, user, how="sign-up", device=told)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, NoReturn
 
 from firstboot.certificate_authority import IssuedCertificate, certificate_of
@@ -14,6 +14,7 @@ from firstboot.credentials import Holder, NamedCredentialGenerator
 from firstboot.errors import InvalidValue, ProvisioningRefused
 from firstboot.hookspecs import hookimpl
 from firstboot.model import Credentials, WantedCredentials
+from firstboot.moments import as_datetime
 from firstboot_plugins.credentials.lookup_ids import certificate_hash
 from firstboot_plugins.strategies.certificate_options import CertificateOptions
 
@@ -59,7 +60,7 @@ class X509Csr:
         options = CertificateOptions.of(holder.profile)
         life = options.life or self._config.life
         renewal = min(options.renewal or self._config.renewal, life / 2)
-        now = datetime.fromtimestamp(holder.now_ms / 1000, UTC)
+        now = as_datetime(holder.now_ms)
         current = _issued(holder.current, holder)
         if current is not None and now < current.not_valid_after_utc - renewal and _is_of(current, public_key):
             assert holder.current is not None  # of which it is the certificate

@@ -90,6 +90,8 @@ def labels(
         raise typer.BadParameter("give --format or --label-size")
     if picture is None and output.suffix.lower() != ".pdf":
         raise typer.BadParameter("give a name that ends with .pdf, or --picture", param_hint="'--output'")
+    if not title.isprintable():
+        raise typer.BadParameter("a title may not have control characters", param_hint="'--title'")
     sheet = sheet or _sheet(label_size)
     if start_at > sheet.labels:
         raise typer.BadParameter(f"a sheet has {sheet.labels} labels", param_hint="'--start-at'")

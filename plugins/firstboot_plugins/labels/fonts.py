@@ -40,7 +40,7 @@ class Font:
         from fontTools.ttLib import TTFont, TTLibError
 
         try:
-            with TTFont(self.file, lazy=True, fontNumber=0) as font:
+            with self.file.open("rb") as file, TTFont(file, lazy=True, fontNumber=0) as font:
                 drawable = "glyf" in font or "CFF " in font
                 return frozenset(font.getBestCmap() or ()) if drawable else frozenset()
         except (TTLibError, OSError, ValueError, KeyError, AssertionError):

@@ -120,7 +120,9 @@ def _name(name: str, size: float, width: float, measure: Measure) -> list[_Line]
 def _secret(groups: Sequence[str], size: float, width: float, measure: Measure) -> list[_Line] | None:
     """Put groups into lines, as many as have room in each; None when a group is too wide."""
     if len(groups) == 1:
-        texts = _wrap(groups[0], width / size, measure, mono=True)
+        one_line = min(size, width / max(measure(groups[0], True), 0.01))
+        size = one_line if one_line >= max(SMALLEST, _SHRUNK * size) else size
+        texts = _wrap(groups[0], width / size + 1e-9, measure, mono=True)
     else:
         texts = []
         for group in groups:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from firstboot.model import PROVISION_STATE, PROVISIONED, Attribute, Scope
 from firstboot.storage import (
     ChangeKind,
@@ -12,7 +10,6 @@ from firstboot.storage import (
     Outcome,
     ReopenDevice,
     ReplaceCredentials,
-    RevokedCertificate,
     UpdateDevice,
     When,
     WriteResult,
@@ -20,7 +17,8 @@ from firstboot.storage import (
 from firstboot_plugins.storage_tortoise.attribute_rows import delete_attribute, set_attributes
 from firstboot_plugins.storage_tortoise.changes import Changes
 from firstboot_plugins.storage_tortoise.encoding import optional_json
-from firstboot_plugins.storage_tortoise.statements import Algorithm, Many, ManySql, Run, updating
+from firstboot_plugins.storage_tortoise.revoking import revoke
+from firstboot_plugins.storage_tortoise.statements import Algorithm, Run, updating
 
 _STATE = (
     "SELECT device.first_login_at_ms, device.delivered_at_ms, device.reopened_at_ms, attribute.value"
@@ -34,18 +32,6 @@ _SET_PROVISIONED = (
 )
 _DELETE_EXPIRED = "DELETE FROM credentials WHERE device_id = ? AND valid_until_ms <= ?"
 _INSERT_CREDENTIALS = "INSERT INTO credentials (device_id, type, digest, sealed) VALUES (?, ?, ?, ?)"
-_REVOKE_COLUMNS = (
-    ("serial", "text"), ("tenant_id", "bigint"), ("device_public_id", "bytea"), ("expires_at_ms", "bigint"),
-    ("revoked_at_ms", "bigint"),
-)  # fmt: skip
-_REVOKE = ManySql(
-    f"INSERT INTO revoked_certificate ({', '.join(name for name, _ in _REVOKE_COLUMNS)})"  # noqa: S608
-    " SELECT * FROM v WHERE true ON CONFLICT DO NOTHING",
-    _REVOKE_COLUMNS,
-)
-_FORGET_REVOKED = "DELETE FROM revoked_certificate WHERE expires_at_ms < ?"
-_KEEP_REVOKED_MS = 7 * 86_400_000
-"""A list of revoked certificates has to name each once more after its end (RFC 5280, 3.3)."""
 _COUNT = "UPDATE profile_usage SET devices = devices + ? WHERE profile_id = ?"
 _UPDATE = updating(
     "device", ("name", "profile_id", "gateway_id", "enabled", "label", "additional_info", "details")
@@ -95,19 +81,9 @@ def replace_credentials(write: ReplaceCredentials, changes: Changes) -> Algorith
         yield from _provision(write)
     else:
         yield from set_attributes(device_id, write.attributes, write.at_ms)
-    yield from _revoke(write.revokes)
+    yield from revoke(write.revokes)
     changes.tell(ChangeKind.CREDENTIALS, device_id, write.at_ms)
     return _DONE
-
-
-def _revoke(certificates: Sequence[RevokedCertificate]) -> Algorithm[None]:
-    for at_ms in {each.revoked_at_ms for each in certificates}:
-        yield Run(_FORGET_REVOKED, (at_ms - _KEEP_REVOKED_MS,))
-    rows = [
-        (each.serial, each.tenant_id, each.device_public_id.bytes, each.expires_at_ms, each.revoked_at_ms)
-        for each in certificates
-    ]
-    yield Many(_REVOKE, rows)
 
 
 def _state_obstacle(write: HandOut | ReplaceCredentials) -> Algorithm[Outcome | None]:
@@ -150,7 +126,7 @@ def delete_device(write: DeleteDevice, changes: Changes) -> Algorithm[WriteResul
     if not rows:
         return WriteResult(Outcome.DEVICE_GONE)
     yield Run(_COUNT, (-1, rows[0][0]))
-    yield from _revoke(write.revokes)
+    yield from revoke(write.revokes)
     changes.tell(ChangeKind.DEVICE_DELETED, write.device_id, write.audit.at_ms)
     return _DONE
 

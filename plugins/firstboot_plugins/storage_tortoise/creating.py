@@ -7,7 +7,7 @@ decided here in order, and the unique indexes only stand guard against programs 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from firstboot.storage import CreateDevice, Outcome, WriteResult
 from firstboot_plugins.storage_tortoise.attribute_rows import last_of_each
@@ -92,21 +92,17 @@ def _decide(writes: Sequence[CreateDevice]) -> Algorithm[list[Outcome]]:
     names = {(tenant_id, name) for tenant_id, name in found}
     found = yield Many(_FIND_DIGESTS, [(write.credentials.digest,) for write in writes])
     digests = {digest for (digest,) in found}
-    wanted = {write.customer_id for write in writes if write.customer_id is not None}
-    customers = {(None, write.tenant_id) for write in writes}
-    customers |= {(id_, tenant_id) for id_, tenant_id in (yield Many(_FIND_CUSTOMERS, [(id_,) for id_ in wanted]))}
-    wanted = {write.gateway_id for write in writes if write.gateway_id is not None}
-    gateways = {(None, write.tenant_id) for write in writes}
-    gateways |= {(id_, tenant_id) for id_, tenant_id in (yield Many(_FIND_GATEWAYS, [(id_,) for id_ in wanted]))}
+    customers = yield from _tenants_of(_FIND_CUSTOMERS, {write.customer_id for write in writes})
+    gateways = yield from _tenants_of(_FIND_GATEWAYS, {write.gateway_id for write in writes})
     outcomes = []
     for write in writes:
         name = (write.tenant_id, write.name)
         digest = write.credentials.digest
         if tenants.get(write.profile_id) != write.tenant_id:
             outcome = Outcome.PROFILE_GONE
-        elif (write.customer_id, write.tenant_id) not in customers:
+        elif write.customer_id is not None and customers.get(write.customer_id) != write.tenant_id:
             outcome = Outcome.CUSTOMER_GONE
-        elif (write.gateway_id, write.tenant_id) not in gateways:
+        elif write.gateway_id is not None and gateways.get(write.gateway_id) != write.tenant_id:
             outcome = Outcome.DEVICE_GONE
         elif name in names:
             outcome = Outcome.NAME_TAKEN
@@ -121,6 +117,12 @@ def _decide(writes: Sequence[CreateDevice]) -> Algorithm[list[Outcome]]:
             devices[write.profile_id] += 1
         outcomes.append(outcome)
     return outcomes
+
+
+def _tenants_of(find: ManySql, ids: Iterable[int | None]) -> Algorithm[dict[int, int]]:
+    """Return whose those are that exist."""
+    found = yield Many(find, [(id_,) for id_ in ids if id_ is not None])
+    return {row[0]: row[1] for row in found}
 
 
 def _insert(writes: Sequence[CreateDevice]) -> Algorithm[list[int]]:

@@ -154,6 +154,7 @@ class DeviceReads(Reader):
 
     async def revoked_certificates(self, at_ms: int) -> Sequence[RevokedCertificate]:
         """See `firstboot.storage.Storage`."""
+        rows = await self.search(Run(_REVOKED, (at_ms,)))
         return [
             RevokedCertificate(
                 serial=serial,
@@ -162,7 +163,7 @@ class DeviceReads(Reader):
                 expires_at_ms=expires_at_ms,
                 revoked_at_ms=revoked_at_ms,
             )
-            for serial, tenant_id, device, expires_at_ms, revoked_at_ms in await self.search(Run(_REVOKED, (at_ms,)))
+            for serial, tenant_id, device, expires_at_ms, revoked_at_ms in rows
         ]
 
     async def devices_behind(self, gateway_id: int) -> Sequence[Device]:

@@ -10,6 +10,8 @@ from firstboot.model import DeviceProfile
 from firstboot_plugins.credentials.lookup_ids import first_certificate
 
 STRATEGY = "x509-certificate-chain"
+MAX_CERTIFICATES = 5
+"""That a device may show, its own included."""
 
 PATTERN = "certificateRegExPattern"
 ALLOW_CREATE = "allowCreateNewDevicesByX509Certificate"

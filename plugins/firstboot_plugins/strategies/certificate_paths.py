@@ -14,8 +14,8 @@ from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from firstboot.model import PeerCertificate
+from firstboot_plugins.strategies.certificate_options import MAX_CERTIFICATES
 
-MAX_CERTIFICATES = 5
 MAX_BYTES = 16_384
 _MIN_RSA_BITS, _MAX_RSA_BITS = 2048, 8192
 _CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from firstboot.certificate_authority import certificate_of
@@ -13,6 +13,7 @@ from firstboot.config import Config
 from firstboot.errors import InvalidValue, ProfileNotProven, ProvisioningRefused
 from firstboot.hookspecs import hookimpl
 from firstboot.model import Credentials, DeviceProfile, ProvisioningRequest
+from firstboot.moments import as_datetime
 from firstboot.names import clean_name
 from firstboot.profiles import compile_name_pattern
 from firstboot.strategies import CreateNew, DeviceFinder, GiveNew, ProvisioningStrategy
@@ -44,7 +45,7 @@ class X509CertificateChain:
     ) -> CreateNew | GiveNew:
         """Take the device's name from its certificate (PX-3), and find or make the device (PX-4, PX-5)."""
         options = CertificateOptions.of(profile)
-        leaf = _proven(request, profile, options, datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC))
+        leaf = _proven(request, profile, options, as_datetime(self._clock.now_ms()))
         wanted = _device_name(leaf, profile, options)
         if name is not None and name != wanted:
             raise ProvisioningRefused(

@@ -43,7 +43,7 @@ async def ask(client: httpx2.AsyncClient, operation: Operation, house: House) ->
     try:
         if answer.headers.get("content-type", "").startswith("text/event-stream"):
             return answer.status_code, ""
-        return answer.status_code, (await answer.aread()).decode()
+        return answer.status_code, (await answer.aread()).decode("utf-8", "replace")
     finally:
         await answer.aclose()
 

@@ -73,6 +73,8 @@ async def test_policy_and_limits_of_a_profile_are_changed_one_by_one(
         "retryWindowMs": 60_000,
         "rotationGraceMs": 0,
         "enabled": False,
+        "claimWithGateway": True,
+        "releaseByDevice": True,
         "limits": {"maxDevices": 5, "namePattern": "m-.*", "allowedNetworks": ["192.0.2.0/24"]},
     }
 

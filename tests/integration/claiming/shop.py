@@ -80,7 +80,7 @@ class Shop:
     async def administrator_opens(self, device: Device, secret: str, until_ms: int) -> None:
         """Set the attribute ``claimingData``."""
         value = {"secretKey": secret, "expirationTime": until_ms}
-        await self.services.attributes.save(device, Scope.SERVER, {"claimingData": value}, actor="test")
+        await self.services.attributes.save(device.ref, Scope.SERVER, {"claimingData": value}, actor="test")
 
     async def assign(self, device: Device, owner: User | None) -> None:
         customer = None if owner is None else self.customers[owner.customer_id or 0]

@@ -154,6 +154,16 @@ def test_each_bad_line_is_named_and_the_rest_is_imported(
     assert names(cli) == ["m-1", "m-13"]
 
 
+def test_json_beyond_the_bounds_stays_a_text(cli: CommandLine) -> None:
+    """HT-2."""
+    deep = "[" * 40 + "]" * 40
+
+    partly = imported(cli, f'name,server:a\nm-1,"{deep}"\nm-2,{"x" * 65_000}\nm-3,"{{""a"":{deep}}}"\n')
+
+    assert partly.status == 0
+    assert attributes(cli, "m-1") == {"server:a": deep}
+
+
 def test_a_quote_that_is_not_closed_costs_one_row(cli: CommandLine) -> None:
     """HT-8."""
     partly = imported(cli, 'name,label\nm-1,"open\nm-2,\nm-3,\n')

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image, ImageDraw
 from tests.integration.cli.conftest import CommandLine, Result
+from tests.services import require_tool
 
 from firstboot_plugins.labels.fonts import Fonts
 from firstboot_plugins.labels.formats import FORMATS, Sheet
@@ -24,9 +24,8 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 @pytest.fixture(autouse=True)
 def _programs() -> None:
-    for program, package in (("zbarimg", "zbar-tools"), ("pdftoppm", "poppler-utils")):
-        if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed; the Debian package is {package}")
+    for program in ("zbarimg", "pdftoppm", "pdftotext"):
+        require_tool(program)
 
 
 def printed(cli: CommandLine, rows: list[tuple[str, str]], *options: str) -> Result:
@@ -40,7 +39,13 @@ def printed(cli: CommandLine, rows: list[tuple[str, str]], *options: str) -> Res
 
 def pages(pdf: str, dpi: int) -> list[Image.Image]:
     subprocess.run(["pdftoppm", "-r", str(dpi), "-gray", pdf, "page"], check=True, timeout=60)
-    return [Image.open(file) for file in sorted(Path().glob("page*.pgm"))]
+    return [opened(file) for file in sorted(Path().glob("page*.pgm"))]
+
+
+def opened(file: Path) -> Image.Image:
+    with Image.open(file) as picture:
+        picture.load()
+        return picture
 
 
 def text_of(pdf: str) -> str:
@@ -81,7 +86,7 @@ def assert_blank_beside(page: Image.Image, areas: list[tuple[int, int, int, int]
 def test_each_label_can_be_scanned_and_read(cli: CommandLine) -> None:
     rows = [(name, SECRET[number:] + SECRET[:number]) for number, name in enumerate(NAMES)]
 
-    assert printed(cli, rows, "-o", "labels.pdf", "--title", "ACME & Söhne").status == 0
+    assert printed(cli, rows, "-o", "labels.pdf", "--title", "ACME & Sons").status == 0
 
     (page,) = pages("labels.pdf", 300)
     areas = list(label_areas(FORMATS["avery-l7160"], 300))
@@ -89,7 +94,8 @@ def test_each_label_can_be_scanned_and_read(cli: CommandLine) -> None:
     assert_blank_beside(page, areas[: len(rows)])
     text = text_of("labels.pdf")
     assert all(name in text for name in NAMES if name.isascii() and len(name) < 10)
-    assert text.count("ACME & Söhne") == len(rows)
+    assert text.count("{nb}") == 2, "no name is an instruction to the PDF library"
+    assert text.count("ACME & Sons") == len(rows)
     assert "K7QW 2M9X" in text
 
 
@@ -110,11 +116,11 @@ def test_every_format_prints_into_its_first_and_last_label(cli: CommandLine, nam
 
 
 def test_a_label_printer_gets_a_page_for_each_label(cli: CommandLine) -> None:
-    rows = [("m-1", SECRET), ("m-2", "")]
+    Path("s.csv").write_text(f"name,secret\nm-1,{SECRET}\nm-2,\n")
 
-    assert printed(cli, rows, "-o", "labels.pdf", "--label-size", "62x29").status == 0
+    cli("labels", "s.csv", "-o", "labels.pdf", "--url", URL, "--label-size", "62x29")
 
-    assert [scanned(page) for page in pages("labels.pdf", 203)] == rows
+    assert [scanned(page) for page in pages("labels.pdf", 203)] == [("m-1", SECRET), ("m-2", "")]
 
 
 def test_pictures_as_png_have_names_in_their_names_that_do_no_harm(cli: CommandLine) -> None:
@@ -129,23 +135,19 @@ def test_pictures_as_png_have_names_in_their_names_that_do_no_harm(cli: CommandL
         "00001-etc-passwd.png", "00002-a-b-c.png", "00003.png", "00004-rf.png", "00005-CON.png",
         "00006-hidden.png",
     ]  # fmt: skip
-    assert [scanned(Image.open(file)) for file in files] == rows
-    assert Image.open(files[0]).size == (round(50 / 25.4 * 203), round(25 / 25.4 * 203))
+    assert [scanned(opened(file)) for file in files] == rows
+    assert opened(files[0]).size == (round(50 / 25.4 * 203), round(25 / 25.4 * 203))
     assert {file.stat().st_mode & 0o777 for file in files} == {0o600}
     assert Path("pictures").stat().st_mode & 0o777 == 0o700
 
 
 def test_pictures_as_svg_have_the_code_and_the_texts(cli: CommandLine) -> None:
-    rows = [("</text><x>", SECRET), ("m-2", "own & secret")]
-    del rows[0]  # such a name is no device's: see the next test, and the unit tests of SVG
-
-    assert printed(cli, rows, "-o", "pictures", "--picture", "svg").status == 0
+    assert printed(cli, [("m-2", "own & secret")], "-o", "pictures", "--picture", "svg").status == 0
 
     (file,) = Path("pictures").iterdir()
     root = ElementTree.parse(file).getroot()
     texts = [element.text for element in root.iter(f"{SVG}text")]
-    assert texts[0] == "m-2"
-    assert " ".join(filter(None, texts[1:])) == "own & secret"
+    assert texts == ["m-2", "own & secret"]
     assert scanned(drawn(root)) == ("m-2", "own & secret")
 
 

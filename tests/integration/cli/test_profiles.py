@@ -95,6 +95,17 @@ def test_update_changes_what_is_named_and_nothing_else(cli: CommandLine) -> None
     assert after == {**before, **changes}
 
 
+def test_who_owns_devices_is_a_matter_of_their_profile(cli: CommandLine) -> None:
+    cli("profile", "create", "demo", "--claim-with-gateway")
+    cli("profile", "update", "demo", "--release-by-device")
+    both = cli("profile", "show", "demo", "--json").json
+    cli("profile", "update", "demo", "--no-claim-with-gateway", "--no-release-by-device")
+    neither = cli("profile", "show", "demo", "--json").json
+
+    assert (both["claim_with_gateway"], both["release_by_device"]) == (True, True)
+    assert neither == {**both, "claim_with_gateway": False, "release_by_device": False}
+
+
 def test_update_can_take_every_limit_away(cli: CommandLine) -> None:
     limits = ["max-devices", "max-per-minute", "expires", "name-pattern", "allow-network", "description"]
     values = ["7", "3", "2031-05-06", "m-.*", "192.0.2.0/24", "text"]

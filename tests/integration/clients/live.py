@@ -27,6 +27,14 @@ WAIT_S = 60.0
 
 
 @dataclass(frozen=True)
+class Answered:
+    """What the server has answered."""
+
+    status: int
+    body: Any
+
+
+@dataclass(frozen=True)
 class LiveServer:
     """A running server, and the profile with which devices provision themselves."""
 
@@ -62,6 +70,24 @@ class LiveServer:
         assert got == status, text
         answer: dict[str, Any] = json.loads(text)
         return answer
+
+    def call(self, method: str, path: str, body: Any = None, *, token: str = "") -> Answered:
+        """Ask over REST, or as a device over HTTP; the answer may be a refusal."""
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+        address = f"http://127.0.0.1:{self.http_port}{path}"
+        try:
+            with urllib.request.urlopen(urllib.request.Request(address, data, headers, method=method)) as response:
+                status, text = response.status, response.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                status, text = error.code, error.read()
+        return Answered(status, json.loads(text) if text else None)
+
+    def log_in(self, email: str, password: str) -> str:
+        """Return an access token of a person."""
+        token: str = self.call("POST", "/api/auth/login", {"username": email, "password": password}).body["token"]
+        return token
 
     def provision(self, name: str, **more: Any) -> Any:
         """Provision a device that is not what the test is about; return its credentials."""

@@ -1,7 +1,7 @@
 """A device with paho-mqtt: reads what to do as JSON, prints what happened as JSON.
 
 Logs in; with a ``request`` it provisions, with ``publish`` it publishes there; then it takes its leave. ``ca`` is
-what it trusts over TLS, ``transport`` may be ``websockets``.
+what it trusts over TLS, ``certificate`` its own with its key, ``transport`` may be ``websockets``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def main() -> None:
         transport=job.get("transport", "tcp"),
     )
     if "ca" in job:
-        client.tls_set(job["ca"])
+        client.tls_set(job["ca"], *job.get("certificate", ()))
     client.username_pw_set(job.get("username"), job.get("password"))
     client.on_connect = lambda c, u, flags, reason, properties: happened.put(("connack", reason.value))
     client.on_subscribe = lambda c, u, mid, reasons, properties: happened.put(

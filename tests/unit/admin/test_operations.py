@@ -73,6 +73,8 @@ def test_only_these_calls_need_no_login() -> None:
         "get-health",
         "get-health-ready",
         "get-api-firstboot-openapi.json",
+        "get-api-firstboot-ca.pem",
+        "get-api-firstboot-ca.crl",
         "post-api-firstboot-sign-up",
         "post-api-auth-login",
         "post-api-auth-token",

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from tests.unit.testing_kit.catching import catches
 
+from firstboot.calls import PluginFailed
 from firstboot.config import Config, PluginsConfig
-from firstboot.hookspecs import hookimpl
+from firstboot.events import Claim
+from firstboot.hookspecs import Refuse, hookimpl
 from firstboot.plugin_manager import PluginManager
-from firstboot.testing import (
-    PluginConformance,
-)
+from firstboot.testing import PluginConformance
+from firstboot.testing.plugin import CLAIMS
 
 
 @hookimpl
@@ -45,6 +46,47 @@ def _unmarked(config: object) -> list[object]:
 @hookimpl
 def _fails(config: object) -> list[object]:
     raise ZeroDivisionError
+
+
+@hookimpl
+def _refuses(claim: Claim) -> Refuse:
+    return Refuse("never")
+
+
+@hookimpl
+def _refuses_what_it_does_not_know(claim: Claim) -> Refuse | None:
+    return None if claim.customer_id is not None else Refuse("no sign-up here", "no-sign-up")
+
+
+@hookimpl
+async def _lets_it_happen(claim: Claim) -> None:
+    return None
+
+
+@hookimpl
+def _answers_with_a_text(claim: Claim) -> Any:
+    return "no"
+
+
+@hookimpl
+def _needs_a_customer(claim: Claim) -> None:
+    if claim.customer_id is None:
+        raise ValueError("who?")
+
+
+@hookimpl
+async def _fails_at_claims(claim: Claim) -> None:
+    raise ZeroDivisionError
+
+
+@hookimpl
+def _hears(event: object) -> None:
+    return None
+
+
+@hookimpl
+def _hears_only_text(event: Any) -> None:
+    event.upper()
 
 
 OFFER = "firstboot_provisioning_strategies"
@@ -95,6 +137,38 @@ class TestPluginSuite:
 
         with pytest.raises(AssertionError):
             test(**arguments, config=Config({}), hook=OFFER, key="name")
+
+    @pytest.mark.parametrize(
+        ("hook", "good", "flaw"),
+        [
+            ("firstboot_device_claiming", _refuses, _answers_with_a_text),
+            ("firstboot_device_claiming", _refuses_what_it_does_not_know, _needs_a_customer),
+            ("firstboot_device_releasing", _lets_it_happen, _fails_at_claims),
+        ],
+    )
+    async def test_a_flaw_in_deciding_claims_is_caught(self, hook: str, good: object, flaw: object) -> None:
+        async def check(function: object) -> None:
+            test = PluginConformance().test_it_lets_a_claim_happen_or_refuses_it
+            for claim in CLAIMS.values():
+                arguments = plugin_arguments(test, {"FIRSTBOOT_API": 1, hook: function})
+                await test(**arguments, config=Config({}), claim=claim)
+
+        await check(good)
+        await catches(check, function=flaw)
+
+    @pytest.mark.parametrize(
+        "hook", ["firstboot_claim_window_opened", "firstboot_device_claimed", "firstboot_device_released"]
+    )
+    async def test_a_flaw_in_observing_claims_is_caught(self, hook: str) -> None:
+        async def check(function: object) -> None:
+            test = PluginConformance().test_it_can_be_told_of_claims
+            for claim in CLAIMS.values():
+                arguments = plugin_arguments(test, {"FIRSTBOOT_API": 1, hook: function})
+                await test(**arguments, config=Config({}), claim=claim)
+
+        await check(_hears)
+        with pytest.raises(PluginFailed):
+            await check(_hears_only_text)
 
     def test_importing_a_module_that_starts_a_thread_is_caught(
         self, tmp_path: Any, monkeypatch: pytest.MonkeyPatch

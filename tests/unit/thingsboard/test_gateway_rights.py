@@ -10,7 +10,7 @@ import pytest
 
 from firstboot.errors import NotAllowed
 from firstboot.model import Device
-from firstboot_plugins.dialects.thingsboard.gateway_rights import check_may_take, is_gateway
+from firstboot_plugins.dialects.thingsboard.gateway_rights import check_may_take
 
 DEVICE = Device(id=7, public_id=UUID(int=7), tenant_id=1, profile_id=1, name="A")
 GATEWAY = replace(DEVICE, id=1, name="gw", additional_info={"gateway": True})
@@ -28,8 +28,8 @@ def may_take(take: str, gateway: Device, device: Device, former: Device | None =
 
 @pytest.mark.parametrize("info", [None, {}, {"gateway": False}, {"gateway": "true"}, {"gateway": 1}])
 def test_4_6_only_the_boolean_true_makes_a_gateway(info: Any) -> None:
-    assert not is_gateway(replace(GATEWAY, additional_info=info))
-    assert is_gateway(GATEWAY)
+    assert not replace(GATEWAY, additional_info=info).is_gateway
+    assert GATEWAY.is_gateway
 
 
 SPEAKS_FOR_ITSELF = [

@@ -42,5 +42,11 @@ class AcmeConfig:
     blocked_models: tuple[str, ...] = ()
     """Models that are not provisioned any more."""
 
+    recalled: tuple[str, ...] = ()
+    """Names of the devices that no customer may claim: they are to come back to us."""
+
+    rented: tuple[str, ...] = ()
+    """Names of the devices that customers cannot give back before our contract with them ends."""
+
     log_file: Path | None = None
-    """Gets a line for each device that was provisioned."""
+    """Gets a line for each device that was provisioned, claimed or released."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from firstboot.config import Config
 from firstboot.credentials import CredentialGenerator
-from firstboot.events import DeviceProvisioned
+from firstboot.events import Claim, DeviceProvisioned
 from firstboot.hookspecs import Answer, Change, Refuse, hookimpl
 from firstboot.model import Attribute, DeviceProposal, ProvisioningRequest, Scope
 from firstboot.strategies import ProvisioningStrategy
@@ -77,16 +77,45 @@ class AcmePlugin:
             return None
         return Change(label=label, attributes=(Attribute(Scope.SERVER, "model", model),))
 
+    @hookimpl
+    def firstboot_device_claiming(self, claim: Claim) -> Refuse | None:
+        """Let nobody own a device that we want back. The secret is proven at this point."""
+        if claim.device.name in self._acme.recalled:
+            return Refuse("the device was recalled", code="acme-recalled")
+        return None
+
+    @hookimpl
+    def firstboot_device_releasing(self, claim: Claim) -> Refuse | None:
+        """Let nobody give back or hand over what was rented. An administrator who assigns is not asked."""
+        if claim.device.name in self._acme.rented:
+            return Refuse("the device is rented", code="acme-rented")
+        return None
+
     # -- observing: called afterwards --------------------------------------------------------------
 
     @hookimpl
     def firstboot_device_provisioned(self, event: DeviceProvisioned) -> None:
         """Write a line. A plain function runs in a thread of its own, so it may wait for the disk."""
+        self._log(
+            event.at_ms, f"{event.device.name} {event.how} {event.credentials_type} {event.origin.transport}"
+        )
+
+    @hookimpl
+    def firstboot_device_claimed(self, event: Claim) -> None:
+        """Write a line; ``how`` says whether it was claimed, transferred, assigned ..."""
+        self._log(event.at_ms, f"{event.device.name} {event.how} by {event.customer}")
+
+    @hookimpl
+    def firstboot_device_released(self, event: Claim) -> None:
+        """Write a line; when the device goes to another customer, that is told too."""
+        self._log(event.at_ms, f"{event.device.name} not {event.customer}'s any more")
+
+    def _log(self, at_ms: int, text: str) -> None:
         if self._acme.log_file is None:
             return
-        at = datetime.fromtimestamp(event.at_ms / 1000, UTC).isoformat(timespec="seconds")
+        at = datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="seconds")
         with self._acme.log_file.open("a", encoding="utf-8") as log:
-            log.write(f"{at} {event.device.name} {event.how} {event.credentials_type} {event.origin.transport}\n")
+            log.write(f"{at} {text}\n")
 
 
 plugin = AcmePlugin()

@@ -10,9 +10,10 @@ from starlette.responses import Response
 
 from firstboot.certificate_authority import certificate_of
 from firstboot.errors import VersionConflict
-from firstboot.model import Device, DeviceProfile
+from firstboot.model import DeviceProfile
 from firstboot.sealed_credentials import unseal_credentials
 from firstboot_plugins.admin.operation import PUBLIC, Call, operation, tenant_admins
+from firstboot_plugins.admin.own.in_path import device_in_path, profile_in_path
 from firstboot_plugins.admin.own.problems import FIRSTBOOT
 from firstboot_plugins.admin.own.shapes import WHOLE, Sent, Told
 from firstboot_plugins.strategies.certificate_options import STRATEGY, CertificateOptions
@@ -99,7 +100,7 @@ async def revocation_list(call: Call) -> Response:
 @operation("GET", _DEVICE, dialect=FIRSTBOOT, tag=TAG, access=tenant_admins("devices:read"), answers=Certificates)
 async def of_device(call: Call) -> Certificates:
     """Show the certificates with which a device may log in."""
-    device = await _device(call)
+    device = await device_in_path(call)
     now_ms = call.services.clock.now_ms()
     told = []
     for row in await call.services.storage.device_credentials(device.id):
@@ -134,7 +135,7 @@ async def revoke(call: Call) -> None:
 
     It gets in again with credentials that an administrator gives it, or provisions itself once it is re-opened.
     """
-    await call.services.devices.revoke_credentials(await _device(call), actor=call.actor)
+    await call.services.devices.revoke_credentials(await device_in_path(call), actor=call.actor)
 
 
 @operation(
@@ -142,7 +143,7 @@ async def revoke(call: Call) -> None:
 )
 async def of_profile(call: Call) -> ProfileCertificates:
     """Show which certificates prove the devices of a profile."""
-    return _told(call, await _profile(call))
+    return _told(call, await profile_in_path(call))
 
 
 @operation(
@@ -167,21 +168,13 @@ async def change_profile(call: Call) -> ProfileCertificates:
     )
     profiles = call.services.profiles
     while True:
-        profile = await _profile(call)
+        profile = await profile_in_path(call)
         wanted = applied(settings, profile, profiles)
         try:
             changed = await profiles.update(wanted, expected_version=profile.version, actor=call.actor)
         except VersionConflict:  # somebody else has changed it since it was read
             continue
         return _told(call, changed)
-
-
-async def _device(call: Call) -> Device:
-    return await call.services.devices.by_public_id(call.tenant_id, call.path["deviceId"])
-
-
-async def _profile(call: Call) -> DeviceProfile:
-    return await call.services.profiles.by_public_id(call.tenant_id, call.path["profileId"])
 
 
 def _told(call: Call, profile: DeviceProfile) -> ProfileCertificates:

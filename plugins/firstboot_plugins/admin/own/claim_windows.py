@@ -7,15 +7,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from firstboot.model import ClaimWindow, Device
+from firstboot.model import ClaimWindow
 from firstboot.secret import Secret
 from firstboot_plugins.admin.operation import Call, operation, tenant_admins
+from firstboot_plugins.admin.own.in_path import device_in_path
 from firstboot_plugins.admin.own.problems import FIRSTBOOT
 from firstboot_plugins.admin.own.shapes import WHOLE, Sent, Told
 
 TAG = "Claiming"
 _PATH = "/api/firstboot/devices/{deviceId:uuid}/claim-windows"
-_MAX_MOMENT_MS = 2**53
+_MAX_MOMENT_MS = 2**53 - 1
 
 
 class ClaimWindowTold(Told):
@@ -56,8 +57,8 @@ class OpenedWindow(Told):
 @operation("GET", _PATH, dialect=FIRSTBOOT, tag=TAG, access=tenant_admins("devices:read"), answers=ClaimWindows)
 async def list_claim_windows(call: Call) -> ClaimWindows:
     """Show who has opened a device for claiming, and until when."""
-    windows = await call.services.claim_windows.list(await _device(call))
-    now_ms = call.services.clock.now_ms()
+    windows = await call.services.claim_windows.list(await device_in_path(call))
+    now_ms = call.services.claim_windows.now_ms()
     return ClaimWindows(windows=[_told(window, now_ms) for window in windows])
 
 
@@ -75,7 +76,7 @@ async def open_claim_window(call: Call) -> OpenedWindow:
     """Open a device for claiming, in place of what an administrator has opened before; shows the secret once."""
     sent: NewWindow = call.body or NewWindow()
     opened = await call.services.claim_windows.open_by_administrator(
-        await _device(call),
+        await device_in_path(call),
         secret=None if sent.secret_key is None else Secret(sent.secret_key),
         until_ms=sent.until_ms,
         actor=call.actor,
@@ -86,11 +87,7 @@ async def open_claim_window(call: Call) -> OpenedWindow:
 @operation("DELETE", _PATH, dialect=FIRSTBOOT, tag=TAG, access=tenant_admins("devices:write"), status=204)
 async def close_claim_windows(call: Call) -> None:
     """Let nobody claim a device until it is opened again, whoever has opened it."""
-    await call.services.claim_windows.close(await _device(call), actor=call.actor)
-
-
-async def _device(call: Call) -> Device:
-    return await call.services.devices.by_public_id(call.tenant_id, call.path["deviceId"])
+    await call.services.claim_windows.close(await device_in_path(call), actor=call.actor)
 
 
 def _told(window: ClaimWindow, now_ms: int) -> ClaimWindowTold:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from firstboot.config import ClaimingConfig
 from firstboot.errors import InvalidValue
+from firstboot.model import Device, User
 from firstboot.secret import Secret
 from firstboot_plugins.admin.claim_refusals import held_back
 from firstboot_plugins.admin.operation import PUBLIC, Call, customer_users, operation
@@ -75,20 +76,28 @@ async def claim(call: Call) -> DeviceAnswer:
 )
 async def sign_up(call: Call) -> DeviceAnswer:
     """Make an account while claiming its first device, all of it or nothing, where the configuration allows it."""
+    _, device = await new_owner(call)
+    return await answered(call.services, device)
+
+
+async def new_owner(call: Call) -> tuple[User, Device]:
+    """Make the account that a call with a `SignUp` asks for, and give it its device.
+
+    Raises: as `firstboot.signing_up.SigningUp.sign_up`.
+    """
     sent: SignUp = call.body
     async with held_back(call):
-        _, device = await call.services.signing_up.sign_up(
-            sent.tenant or only_tenant(call),
+        return await call.services.signing_up.sign_up(
+            sent.tenant or _only_tenant(call),
             sent.email,
             Secret(sent.password),
             sent.device_name,
             Secret(sent.secret_key or ""),
             call.origin,
         )
-    return await answered(call.services, device)
 
 
-def only_tenant(call: Call) -> str:
+def _only_tenant(call: Call) -> str:
     """Return the name of the tenant where people sign up who do not name one.
 
     Raises: `InvalidValue` when there are several.

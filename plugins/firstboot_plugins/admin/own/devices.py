@@ -13,6 +13,7 @@ from firstboot.sessions import device_owner
 from firstboot.storage import DeviceQuery
 from firstboot_plugins.admin.operation import Call, operation, tenant_admins
 from firstboot_plugins.admin.own.cursors import MAX_CURSOR_LENGTH, make_cursor, read_cursor
+from firstboot_plugins.admin.own.in_path import device_in_path
 from firstboot_plugins.admin.own.problems import FIRSTBOOT
 from firstboot_plugins.admin.own.shapes import Asked, Told
 
@@ -124,9 +125,9 @@ async def list_devices(call: Call) -> DeviceList:
 )
 async def reopen(call: Call) -> DeviceTold:
     """Let a device provision itself once more."""
-    device = await _device(call)
+    device = await device_in_path(call)
     await call.services.devices.reopen(device, actor=call.actor)
-    return _told(call, await _device(call))
+    return _told(call, await device_in_path(call))
 
 
 @operation(
@@ -139,7 +140,7 @@ async def reopen(call: Call) -> DeviceTold:
 )
 async def enable(call: Call) -> DeviceTold:
     """Let a device log in again."""
-    device = await call.services.devices.set_enabled(await _device(call), True, actor=call.actor)
+    device = await call.services.devices.set_enabled(await device_in_path(call), True, actor=call.actor)
     return _told(call, device)
 
 
@@ -153,15 +154,11 @@ async def enable(call: Call) -> DeviceTold:
 )
 async def disable(call: Call) -> DeviceTold:
     """Refuse a device's logins from now on, and end its sessions."""
-    device = await call.services.devices.set_enabled(await _device(call), False, actor=call.actor)
+    device = await call.services.devices.set_enabled(await device_in_path(call), False, actor=call.actor)
     return _told(call, device)
 
 
 OPERATIONS = (list_devices, reopen, enable, disable)
-
-
-async def _device(call: Call) -> Device:
-    return await call.services.devices.by_public_id(call.tenant_id, call.path["deviceId"])
 
 
 def _told(call: Call, device: Device) -> DeviceTold:

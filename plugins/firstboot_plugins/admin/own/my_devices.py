@@ -15,6 +15,7 @@ from firstboot_plugins.admin.claim_refusals import held_back
 from firstboot_plugins.admin.operation import Call, customer_users, operation
 from firstboot_plugins.admin.own.cursors import MAX_CURSOR_LENGTH, make_cursor, read_cursor
 from firstboot_plugins.admin.own.customer_devices import CustomerDevice, DeviceAnswer, answered, told
+from firstboot_plugins.admin.own.in_path import device_in_path
 from firstboot_plugins.admin.own.problems import FIRSTBOOT
 from firstboot_plugins.admin.own.shapes import Asked, Sent, Told
 
@@ -110,7 +111,7 @@ async def release_my_device(call: Call) -> None:
     """Give a device back: it is nobody's then."""
     device = await _mine(call)
     async with held_back(call):
-        await call.services.claiming.release(call.user, device.name, call.origin)
+        await call.services.releasing.release(call.user, device.name, call.origin)
 
 
 @operation(
@@ -119,7 +120,7 @@ async def release_my_device(call: Call) -> None:
 async def offer_my_device(call: Call) -> Offered:
     """Make a secret with which another customer claims a device; it stays the asker's until then."""
     device = await _mine(call)
-    window = await call.services.claiming.offer(call.user, device, call.origin)
+    window = await call.services.releasing.offer(call.user, device, call.origin)
     return Offered(secret_key=window.secret.reveal(), until_ms=window.until_ms)
 
 
@@ -128,7 +129,7 @@ async def offer_my_device(call: Call) -> Offered:
 )
 async def withdraw_my_device(call: Call) -> None:
     """Let nobody claim a device any more that was offered."""
-    await call.services.claiming.withdraw(call.user, await _mine(call))
+    await call.services.releasing.withdraw(call.user, await _mine(call))
 
 
 async def _mine(call: Call) -> Device:
@@ -136,10 +137,9 @@ async def _mine(call: Call) -> Device:
 
     Raises: `NotFound`, also of a device that is another's (threat CM-6).
     """
-    public_id = call.path["deviceId"]
-    device = await call.services.devices.by_public_id(call.tenant_id, public_id)
+    device = await device_in_path(call)
     if device.customer_id is None or device.customer_id != call.customer_id:
-        raise NotFound(f"Device with id [{public_id}] is not found")
+        raise NotFound(f"Device with id [{device.public_id}] is not found")
     return device
 
 

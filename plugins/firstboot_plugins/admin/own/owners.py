@@ -8,17 +8,18 @@ from uuid import UUID
 
 from pydantic import Field
 
+from firstboot.device_history import entries_of
 from firstboot.model import Device
 from firstboot.ownership import OWNER_EVENTS
-from firstboot.storage import AuditQuery, AuditRow
+from firstboot.storage import AuditRow
 from firstboot_plugins.admin.operation import Call, operation, tenant_admins
 from firstboot_plugins.admin.own.cursors import MAX_CURSOR_LENGTH, make_cursor, read_cursor
+from firstboot_plugins.admin.own.in_path import device_in_path
 from firstboot_plugins.admin.own.problems import FIRSTBOOT
 from firstboot_plugins.admin.own.shapes import Asked, Sent, Told
 
 TAG = "Claiming"
 _LIST = "owners"
-_BATCH = 500
 _MAX_LOOKED_AT = 5000
 """Entries of a device that one request looks at; a list in which few are told goes on with the next request."""
 
@@ -86,22 +87,18 @@ async def owners(call: Call) -> Owners:
     """Show who has a device, and who claimed and released it when."""
     asked: OwnersFilter = call.query
     keyring = call.services.core.keyring
-    device = await _device(call)
+    device = await device_in_path(call)
     owner = await _owner(call, device)
     found: list[OwnerChange] = []
     before_id = None if asked.cursor is None else read_cursor(keyring, _LIST, asked.cursor)
-    for _ in range(0, _MAX_LOOKED_AT, _BATCH):
-        rows = await _entries(call, device, before_id)
-        for row in rows:
-            before_id = row.id
-            if row.entry.event in OWNER_EVENTS:
-                found.append(_change(row))
-                if len(found) == asked.limit:
-                    return Owners(owner=owner, changes=found, cursor=make_cursor(keyring, _LIST, row.id))
-        if len(rows) < _BATCH or before_id is None:
-            return Owners(owner=owner, changes=found, cursor=None)
-    assert before_id is not None  # for the type checker: there was at least one batch
-    return Owners(owner=owner, changes=found, cursor=make_cursor(keyring, _LIST, before_id))
+    looked_at = 0
+    async for row in entries_of(call.services.storage, device, before_id):
+        looked_at += 1
+        if row.entry.event in OWNER_EVENTS:
+            found.append(_change(row))
+        if len(found) == asked.limit or looked_at == _MAX_LOOKED_AT:
+            return Owners(owner=owner, changes=found, cursor=make_cursor(keyring, _LIST, row.id))
+    return Owners(owner=owner, changes=found, cursor=None)
 
 
 @operation(
@@ -116,16 +113,12 @@ async def owners(call: Call) -> Owners:
 async def change_owner(call: Call) -> OwnerAnswer:
     """Give a device to a customer, or to nobody: from one customer to another without a moment in between."""
     sent: NewOwner = call.body
-    device = await _device(call)
+    device = await device_in_path(call)
     customer = None
     if sent.customer_id is not None:
         customer = await call.services.customers.get(call.tenant_id, sent.customer_id)
     changed = await call.services.ownership.assign(device, customer, actor=call.actor)
     return OwnerAnswer(owner=await _owner(call, changed))
-
-
-async def _device(call: Call) -> Device:
-    return await call.services.devices.by_public_id(call.tenant_id, call.path["deviceId"])
 
 
 async def _owner(call: Call, device: Device) -> Owner | None:
@@ -134,18 +127,6 @@ async def _owner(call: Call, device: Device) -> Owner | None:
     found = await call.services.customers.by_id(call.tenant_id, [device.customer_id])
     customer = found.get(device.customer_id)
     return Owner(customer_id=customer.public_id, title=customer.title) if customer is not None else None
-
-
-async def _entries(call: Call, device: Device, before_id: int | None) -> Sequence[AuditRow]:
-    return await call.services.storage.list_audit(
-        AuditQuery(
-            tenant_id=call.tenant_id,
-            device_id=device.public_id,
-            before_id=before_id,
-            limit=_BATCH,
-            newest_first=True,
-        )
-    )
 
 
 def _change(row: AuditRow) -> OwnerChange:

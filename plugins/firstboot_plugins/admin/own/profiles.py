@@ -14,6 +14,7 @@ from firstboot.errors import VersionConflict
 from firstboot.model import DeviceProfile, ProfileLimits, ReprovisionPolicy
 from firstboot.profiles import MAX_BOUND, parse_networks
 from firstboot_plugins.admin.operation import Call, operation, tenant_admins
+from firstboot_plugins.admin.own.in_path import profile_in_path
 from firstboot_plugins.admin.own.problems import FIRSTBOOT
 from firstboot_plugins.admin.own.shapes import WHOLE, Sent, Told
 
@@ -52,6 +53,10 @@ class ProfileTold(Told):
     reprovision: Policy
     retry_window_ms: int
     rotation_grace_ms: int
+    claim_with_gateway: bool
+    """Whether devices behind a gateway of this profile get the owner that the gateway gets."""
+    release_by_device: bool
+    """Whether a device may take itself from its owner."""
     limits: LimitsTold
     device_count: int
     version: int
@@ -92,6 +97,8 @@ class ProfileChange(Sent):
     reprovision: Policy | None = None
     retry_window_ms: DurationMs | None = None
     rotation_grace_ms: DurationMs | None = None
+    claim_with_gateway: bool | None = None
+    release_by_device: bool | None = None
     limits: LimitsSent | None = None
 
 
@@ -132,7 +139,7 @@ async def list_all(call: Call) -> Profiles:
 @operation("GET", _PATH, dialect=FIRSTBOOT, tag=TAG, access=tenant_admins("profiles:read"), answers=ProfileTold)
 async def show(call: Call) -> ProfileTold:
     """Show a profile's policy and limits, without its secret."""
-    return await _told(call, await _profile(call))
+    return await _told(call, await profile_in_path(call))
 
 
 @operation(
@@ -148,7 +155,7 @@ async def change(call: Call) -> ProfileTold:
     """Change a profile's policy and limits."""
     sent: ProfileChange = call.body
     while True:
-        profile = await _profile(call)
+        profile = await profile_in_path(call)
         # Also for who sends no version: a secret that is rotated meanwhile must not come back.
         version = profile.version if sent.version is None else sent.version
         try:
@@ -176,7 +183,7 @@ async def rotate_secret(call: Call) -> NewSecret:
     """Give a profile another provision secret, which is shown this once."""
     sent: Rotation = call.body or Rotation()
     made = await call.services.profiles.rotate_secret(
-        await _profile(call), grace=timedelta(milliseconds=sent.grace_ms), secret=None, actor=call.actor
+        await profile_in_path(call), grace=timedelta(milliseconds=sent.grace_ms), secret=None, actor=call.actor
     )
     return NewSecret(
         provision_key=made.profile.provision_key,
@@ -186,10 +193,6 @@ async def rotate_secret(call: Call) -> NewSecret:
 
 
 OPERATIONS = (list_all, show, change, rotate_secret)
-
-
-async def _profile(call: Call) -> DeviceProfile:
-    return await call.services.profiles.by_public_id(call.tenant_id, call.path["profileId"])
 
 
 def _changed(profile: DeviceProfile, sent: ProfileChange) -> DeviceProfile:
@@ -203,6 +206,10 @@ def _changed(profile: DeviceProfile, sent: ProfileChange) -> DeviceProfile:
         profile = replace(profile, retry_window=timedelta(milliseconds=sent.retry_window_ms))
     if sent.rotation_grace_ms is not None:
         profile = replace(profile, rotation_grace=timedelta(milliseconds=sent.rotation_grace_ms))
+    if sent.claim_with_gateway is not None:
+        profile = replace(profile, claim_with_gateway=sent.claim_with_gateway)
+    if sent.release_by_device is not None:
+        profile = replace(profile, release_by_device=sent.release_by_device)
     if sent.limits is not None:
         profile = replace(profile, limits=_changed_limits(profile.limits, sent.limits))
     return profile
@@ -228,6 +235,8 @@ async def _told(call: Call, profile: DeviceProfile) -> ProfileTold:
         reprovision=profile.reprovision.value,
         retry_window_ms=profile.retry_window // timedelta(milliseconds=1),
         rotation_grace_ms=profile.rotation_grace // timedelta(milliseconds=1),
+        claim_with_gateway=profile.claim_with_gateway,
+        release_by_device=profile.release_by_device,
         limits=LimitsTold(
             expires_at_ms=limits.expires_at_ms,
             max_devices=limits.max_devices,

@@ -73,13 +73,13 @@ async def claim_device(call: Call) -> object:
 async def reclaim_device(call: Call) -> None:
     """Take a device from its customer; users of a customer give back those of their own only."""
     name = _name(call)
-    claiming = call.services.claiming
+    releasing = call.services.releasing
     if call.customer_id is None:
         device = await device_by_name(call, name)
-        await claiming.release_as_administrator(device, actor=call.actor, origin=call.origin)
+        await releasing.release_as_administrator(device, actor=call.actor, origin=call.origin)
         return
     try:
-        await claiming.release(call.user, name, call.origin)
+        await releasing.release(call.user, name, call.origin)
     except NotFound:  # also of a device that is another's (threat CM-6)
         raise NotFound(_NOT_FOUND) from None
 

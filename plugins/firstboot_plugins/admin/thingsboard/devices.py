@@ -9,7 +9,7 @@ from pydantic import Field
 
 from firstboot.devices import DeviceDraft
 from firstboot.errors import InvalidValue, VersionConflict
-from firstboot.model import Credentials, Device
+from firstboot.model import GATEWAY, Credentials, Device
 from firstboot_plugins.admin.failures import forbidden
 from firstboot_plugins.admin.operation import Call, operation, tenant_admins, tenant_people
 from firstboot_plugins.admin.thingsboard import credential_records
@@ -28,8 +28,6 @@ from firstboot_plugins.admin.thingsboard.shapes import Shape
 
 TAG = "Devices"
 DEVICE = "/api/device/{deviceId:uuid}"
-GATEWAY = "gateway"
-"""Member of a device's additional information: whether it speaks for others."""
 
 
 class SaveParameters(Shape):

@@ -9,7 +9,7 @@ from typing import Any
 
 from firstboot.devices import DeviceDraft, raise_unless_done
 from firstboot.errors import AlreadyExists, FirstbootError, NotFound, VersionConflict
-from firstboot.model import Attribute, Device, DeviceProfile, TelemetryPoint
+from firstboot.model import GATEWAY, Attribute, Device, DeviceProfile, TelemetryPoint
 from firstboot.names import clean_name
 from firstboot.storage import CreateDevice, Outcome
 from firstboot_plugins.admin.failures import forbidden
@@ -158,5 +158,5 @@ def _info(before: Any, row: ImportedDevice) -> dict[str, Any] | None:
     if row.description is not None:
         info["description"] = row.description
     if row.gateway is not None:
-        info["gateway"] = row.gateway
+        info[GATEWAY] = row.gateway
     return info or None

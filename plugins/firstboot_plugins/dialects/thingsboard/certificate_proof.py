@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from firstboot.app import Services
 from firstboot.logins import Match
@@ -20,13 +19,18 @@ from firstboot.model import (
     ProvisioningRequest,
     WantedCredentials,
 )
+from firstboot.moments import as_datetime
 from firstboot.secret import Secret
 from firstboot_plugins.credentials.lookup_ids import certificate_hash
 from firstboot_plugins.dialects.thingsboard.config import ThingsBoardConfig
 from firstboot_plugins.dialects.thingsboard.provisioning_request import X509_CERTIFICATE, X509_CSR
-from firstboot_plugins.strategies.certificate_options import STRATEGY, CertificateOptions, authority_der
+from firstboot_plugins.strategies.certificate_options import (
+    MAX_CERTIFICATES,
+    STRATEGY,
+    CertificateOptions,
+    authority_der,
+)
 
-MAX_CERTIFICATES = 5
 MAX_PROFILES_TRIED = 16
 """Profiles with authorities of one name whose key is tried; such a name is chosen by the device."""
 
@@ -67,7 +71,7 @@ class CertificateProof:
             leaf = x509.load_der_x509_certificate(peer.der)
         except (ValueError, x509.InvalidVersion):
             raise CertificateRefused("certificate-not-trusted", "the client certificate cannot be read") from None
-        now = datetime.fromtimestamp(self._services.clock.now_ms() / 1000, UTC)
+        now = as_datetime(self._services.clock.now_ms())
         if self._skips_dates or leaf.not_valid_before_utc <= now <= leaf.not_valid_after_utc:
             return
         state = "has expired" if now > leaf.not_valid_after_utc else "is not valid yet"

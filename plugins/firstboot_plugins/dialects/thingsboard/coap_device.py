@@ -87,7 +87,7 @@ class DeviceApi:
     @_for_devices
     async def release(self, request: Request, asker: _Asker) -> Answer:
         check_release(request.payload)
-        await self._services.claiming.release_by_device(asker.device, asker.origin)
+        await self._services.releasing.release_by_device(asker.device, asker.origin)
         return Answer(Code.CREATED)
 
     # -- questions ---------------------------------------------------------------------------------

@@ -34,4 +34,5 @@ class ThingsBoardConfig:
     gateways_take: Literal["own", "fleet", "any"] = "fleet"
     """For which devices that exist a gateway may speak beside those behind it. ``own``: none. ``fleet``: those of
     the same customer that have never spoken for themselves, and those behind gateways of the same profile and
-    customer, but none that an administrator has opened for claiming. ``any``: all of the tenant, as on ThingsBoard."""
+    customer, but none that an administrator has opened for claiming. ``any``: all of the tenant, as on
+    ThingsBoard."""

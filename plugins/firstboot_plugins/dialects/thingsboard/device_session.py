@@ -217,7 +217,7 @@ class DeviceSession:
 
     async def _release(self, message: Publish, meant: Published) -> Reply:
         check_release(message.payload)
-        await self._services.claiming.release_by_device(self._device, self._origin)
+        await self._services.releasing.release_by_device(self._device, self._origin)
         return Reply()
 
     async def _protobuf(self, message: Publish, meant: Published) -> Reply:

@@ -23,8 +23,6 @@ LAST_GATEWAY = "lastConnectedGateway"
 """Member of a device's additional information: id of the gateway that has connected it last."""
 MAX_PROFILES_WITH_THEIRS = MAX_PROFILES // 2
 """Gateways make no more profiles when the tenant has so many: administrators shall still be able to."""
-
-
 COUNTED_FOR_S = 60.0
 """After which the devices behind a gateway are counted again: administrators delete some, others take some."""
 
@@ -67,7 +65,8 @@ class GatewayDevices:
 
     async def _take(self, gateway: Device, device: Device) -> tuple[Device, Device | None]:
         former = await self._gateway_of(device)
-        check_may_take(self._config.gateways_take, gateway, device, former, for_sale=await self._is_for_sale(device))
+        for_sale = await self._is_for_sale(device)
+        check_may_take(self._config.gateways_take, gateway, device, former, for_sale=for_sale)
         info = {**(device.additional_info or {}), **_trace(gateway)}
         moved = replace(device, gateway_id=gateway.id, additional_info=info)
         async with self._place(gateway):

@@ -14,11 +14,6 @@ WAITING = "waiting"
 """`Device.state` of a device that has never spoken for itself."""
 
 
-def is_gateway(device: Device) -> bool:
-    """Say whether a device may speak for others at all."""
-    return (device.additional_info or {}).get("gateway") is True
-
-
 def check_enabled(device: Device) -> None:
     """Refuse to speak for a device that was switched off.
 
@@ -39,12 +34,13 @@ def check_may_take(
 
     Raises: `NotAllowed`, with what to do.
     """
-    if device.id == gateway.id or is_gateway(device):
+    if device.id == gateway.id or device.is_gateway:
         raise NotAllowed(f"Device {device.name!r} is a gateway: no other speaks for it.")
     if take == "any" or (take == "fleet" and not for_sale and _is_of_fleet(gateway, device, former)):
         return
+    why = _whose(device, former, for_sale)
     raise NotAllowed(
-        f"Gateway {gateway.name!r} may not speak for device {device.name!r}, which {_whose(device, former, for_sale)}. "
+        f"Gateway {gateway.name!r} may not speak for device {device.name!r}, which {why}. "
         "Give both to the same customer, delete the former gateway, or see gateways_take in [thingsboard]."
     )
 

@@ -111,7 +111,7 @@ class DeviceApi:
     async def release(self, request: Request, asker: _Asker) -> Response:
         check_release(asker.body)
         try:
-            await self._services.claiming.release_by_device(asker.device, asker.origin)
+            await self._services.releasing.release_by_device(asker.device, asker.origin)
         except NotAllowed as error:
             self._log_refusal(request, asker, error)
             return error_answer(self._clock, 403, PERMISSION_DENIED, str(error))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from firstboot.app import Services
 from firstboot.errors import NotFound
 from firstboot.model import Device, DeviceRef
-from firstboot_plugins.dialects.thingsboard.gateway_rights import is_gateway
 
 MAX_AGE_S = 1.0
 """An administrator's change counts after this time."""
@@ -34,4 +33,4 @@ class OwnRow:
             self._read_at = now
         if self._row is None:
             raise NotFound(f"There is no device named {self._ref.name!r}.")
-        return self._row if is_gateway(self._row) else None
+        return self._row if self._row.is_gateway else None

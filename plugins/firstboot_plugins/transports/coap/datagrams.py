@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import socket
 import struct
@@ -11,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from firstboot.config import Address
-from firstboot.errors import StartRefused
+from firstboot.listening import bound_socket
 from firstboot_plugins.transports.coap.peers import Peer
 
 logger = logging.getLogger(__name__)
@@ -36,33 +35,21 @@ def bound_datagram_socket(setting: str, address: Address) -> socket.socket:
 
     Raises: `StartRefused`.
     """
-    try:
-        family, kind, protocol, _, where = socket.getaddrinfo(
-            address.host, address.port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE
-        )[0]
-    except OSError as error:
-        raise StartRefused(f"{setting}: {address.host!r} is no address of this machine ({error}).") from None
-    bound = socket.socket(family, kind, protocol)
-    try:
-        if family == socket.AF_INET6:
-            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
-            with suppress(OSError):  # an older system; what it would let in is recognised as well
-                bound.setsockopt(socket.IPPROTO_IPV6, _IPV6_MULTICAST_ALL, 0)
-        else:
-            bound.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
-        with suppress(OSError):
-            bound.setsockopt(socket.IPPROTO_IP, _IP_MULTICAST_ALL, 0)
-        with suppress(OSError):
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
-        bound.bind(where)
-        bound.setblocking(False)
-    except OSError as error:
-        bound.close()
-        if error.errno == errno.EADDRINUSE:
-            raise StartRefused(f"{setting}: {address} is taken by another program. Choose another port.") from None
-        raise StartRefused(f"{setting}: cannot listen on {address}: {error.strerror}.") from None
-    return bound
+    return bound_socket(setting, address, kind=socket.SOCK_DGRAM, set_up=_set_up)
+
+
+def _set_up(new: socket.socket) -> None:
+    if new.family == socket.AF_INET6:
+        new.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        new.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
+        with suppress(OSError):  # an older system; what it would let in is recognised as well
+            new.setsockopt(socket.IPPROTO_IPV6, _IPV6_MULTICAST_ALL, 0)
+    else:
+        new.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
+    with suppress(OSError):
+        new.setsockopt(socket.IPPROTO_IP, _IP_MULTICAST_ALL, 0)
+    with suppress(OSError):
+        new.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
 
 
 class Datagrams:

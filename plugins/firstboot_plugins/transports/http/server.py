@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute, Match, Route
 from firstboot.app import Services
 from firstboot.config import Address
 from firstboot.errors import PluginError, StartRefused
-from firstboot.listening import BACKLOG, address_of, bound_socket
+from firstboot.listening import BACKLOG, address_of, bound_sockets
 from firstboot.throttle import FailureThrottle, source_of
 from firstboot_plugins.transports.http.answers import ErrorShape, error_response
 from firstboot_plugins.transports.http.config import HttpConfig
@@ -90,16 +90,7 @@ class HttpTransport:
         self._task: asyncio.Task[None] | None = None
 
     def bind(self) -> Mapping[str, Address]:
-        refusals = []
-        for name, setting in _SETTINGS.items():
-            address: Address | None = getattr(self._config, setting)
-            try:
-                if address is not None:
-                    self._sockets[name] = bound_socket(f"http.{setting}", address)
-            except StartRefused as error:
-                refusals.append(str(error))
-        if refusals:
-            raise StartRefused("\n".join(refusals))
+        self._sockets = bound_sockets("http", self._config, _SETTINGS)
         return {name: address_of(bound) for name, bound in self._sockets.items()}
 
     async def start(self, services: Services) -> None:

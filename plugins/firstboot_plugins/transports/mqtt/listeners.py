@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from firstboot.config import Address
 from firstboot.errors import StartRefused
-from firstboot.listening import BACKLOG, address_of, bound_socket
+from firstboot.listening import BACKLOG, address_of, bound_sockets
 from firstboot_plugins.transports.mqtt.config import MqttConfig
 from firstboot_plugins.transports.mqtt.crowd import Crowd
 
@@ -37,16 +37,7 @@ class Listeners:
 
         Raises: `StartRefused` with all that is wrong with them.
         """
-        refusals = []
-        for name, setting in SETTINGS.items():
-            address: Address | None = getattr(self._config, setting)
-            try:
-                if address is not None:
-                    self._sockets[name] = bound_socket(f"mqtt.{setting}", address)
-            except StartRefused as error:
-                refusals.append(str(error))
-        if refusals:
-            raise StartRefused("\n".join(refusals))
+        self._sockets = bound_sockets("mqtt", self._config, SETTINGS)
         return {name: address_of(bound) for name, bound in self._sockets.items()}
 
     async def start(

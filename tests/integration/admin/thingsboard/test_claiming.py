@@ -219,6 +219,21 @@ async def test_cl_9_what_the_device_has_opened_stands_before_what_an_administrat
     assert (own[0], before, after[0]) == (200, FAILURE, 200)
 
 
+async def test_cl_12_who_has_failed_at_the_device_s_own_secret_may_use_the_administrator_s(
+    admin: Rest,
+) -> None:
+    """CM-2: else a former owner who has kept the token of a device could keep its label from working."""
+    ada, bob = await buyer(admin, "ada"), await buyer(admin, "bob")
+    await on_the_shelf(admin, "d1", "the administrator's")
+    await opened_by_device(admin.server, "d1", "the device's own", 60_000)
+
+    answers = [(await claim(ada, "d1", "the administrator's"))]
+    await opened_by_device(admin.server, "d1", "the device's next", 60_000)
+    answers += [await claim(bob, "d1", "the administrator's"), await claim(ada, "d1", "the administrator's")]
+
+    assert [status for status, _ in answers] == [400, 400, 200]
+
+
 async def test_a_claimed_device_is_reached_by_its_owner_at_once(admin: Rest) -> None:
     ada, bob = await buyer(admin, "ada"), await buyer(admin, "bob")
     device_id = await on_the_shelf(admin, "d1")
