@@ -45,14 +45,19 @@ def section_of(text: str, heading: str) -> str:
 
 def plugin_of_the_guide(tmp_path: Path) -> PluginManager:
     """Return a plugin manager that has loaded the guide's plugin by its dotted path."""
-    (tmp_path / "acme_rooms.py").write_text(blocks(GUIDE, "python")[0])
+    return plugin_of(GUIDE, "acme_rooms", tmp_path)
+
+
+def plugin_of(page: Path, name: str, tmp_path: Path) -> PluginManager:
+    """Return a plugin manager that has loaded the first Python block of a page as a plugin of this name."""
+    (tmp_path / f"{name}.py").write_text(blocks(page, "python")[0])
     sys.path.insert(0, str(tmp_path))
     try:
-        sys.modules.pop("acme_rooms", None)
-        settings = {"plugins": {"load": ["acme_rooms"], "disable": [*strangers()]}}
+        sys.modules.pop(name, None)
+        settings = {"plugins": {"load": [name], "disable": [*strangers()]}}
         manager = load_plugins(ConfigSource.read(None, {}, settings))
     finally:
         sys.path.remove(str(tmp_path))
-        sys.modules.pop("acme_rooms", None)
+        sys.modules.pop(name, None)
     manager.raise_errors()
     return manager

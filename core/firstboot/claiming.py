@@ -166,9 +166,9 @@ def _candidates(
 ) -> Sequence[ClaimWindow]:
     """Return the windows of which one may be opened: what the owner offers, and what was opened before.
 
-    A device's own window, while it is open, stands before an administrator's (contract CL-9). Whoever has failed at
-    that (``all_open``) may open either, as on ThingsBoard (CL-12): else whoever has the device's token could keep
-    the secret on its label from working.
+    A device's own window, while it is open, stands before an administrator's (contract CL-9). Whoever has failed
+    at that (``all_open``) may open either, as on ThingsBoard (CL-12): else whoever has the device's token could
+    keep the secret on its label from working.
     """
     by_opener = {window.opened_by: window for window in windows}
     found = []

@@ -126,7 +126,7 @@ class ProvisioningRefused(Refused):
 
 
 class ClaimRefused(Refused):
-    """A customer does not get a device, or cannot give it back. The code is of `CLAIM_REFUSAL_CODES`, or a plugin's."""
+    """A customer does not get a device, or cannot give it back. `CLAIM_REFUSAL_CODES` are our codes."""
 
     code = "claim-refused"
 

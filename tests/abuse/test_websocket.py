@@ -292,7 +292,11 @@ async def test_frames_right_behind_the_request_are_read(live: Secured) -> None:
     socket.abort()
 
 
-@pytest.mark.parametrize("behind", [frame(CLOSE), frame(BINARY, HELLO, masked=False), b"\xff" * 100])
+@pytest.mark.parametrize(
+    "behind",
+    [frame(CLOSE), frame(BINARY, HELLO, masked=False), b"\xff" * 100],
+    ids=["a-close", "not-masked", "no-frame"],
+)
 async def test_nonsense_right_behind_the_request_ends_that_connection_only(live: Secured, behind: bytes) -> None:
     socket = await connect(live, "mqttws")
 

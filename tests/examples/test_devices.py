@@ -27,6 +27,7 @@ HTTP = ["http_access_token.py", "http_own_token.py", "http_mqtt_basic.py"]
 X509 = ["mqtt_x509.py", "http_x509.py", "http_csr.py"]
 DEVICE_API = ["mqtt_device_api.py", "tb_device_api.py"]
 """Run by `test_device_api`."""
+COAP = "coap_access_token.py"
 SHARED = ["first_boot.py", "over_mqtt.py", "over_http.py", "device_certificate.py"]
 NEEDS_LOGIN = ("mqtt_basic.py", "http_mqtt_basic.py")
 
@@ -214,6 +215,23 @@ def test_with_its_certificate_it_logs_in_over_tls(
     assert (done.returncode, done.stdout) == (0, "Logged in.\n"), done.stderr
 
 
+def test_over_coap_it_provisions_itself_and_reports_and_comes_back(board: Board) -> None:
+    server = ["--host", "127.0.0.1", "--port", str(board.live.process.listeners["coap"]["port"])]
+    profile = ["--key", board.live.key, "--secret", board.live.secret, "--name", board.name]
+
+    refused = board.boot(COAP, *server, *profile[:2], "--secret", "not the secret", *profile[4:])
+    first = board.boot(COAP, *server, *profile)
+    kept = board.file.read_bytes()
+    second = board.boot(COAP, *server)
+
+    assert refused.returncode != 0
+    assert "NOT_FOUND" in refused.stderr
+    assert (first.returncode, first.stdout) == (0, "Reported.\n"), first.stderr
+    assert (second.returncode, second.stdout) == (0, "Reported.\n"), second.stderr
+    assert board.file.read_bytes() == kept
+    assert board.live.show(board.name)["state"] == "in use"
+
+
 @pytest.mark.parametrize("module", ["first_boot.py", "over_http.py", *HTTP])
 def test_http_needs_nothing_but_pythons_own_library(module: str) -> None:
     tree = ast.parse((DEVICES / module).read_text())
@@ -229,5 +247,5 @@ def test_every_example_is_run_here_and_stands_in_the_readme() -> None:
     on_disk = {file.name for file in DEVICES.glob("*.py")}
     readme = (DEVICES / "README.md").read_text()
 
-    assert on_disk == {*MQTT, *HTTP, *X509, *DEVICE_API, *SHARED}
+    assert on_disk == {*MQTT, *HTTP, *X509, *DEVICE_API, COAP, *SHARED}
     assert [name for name in on_disk if f"`{name}`" not in readme] == []

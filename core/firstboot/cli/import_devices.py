@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from firstboot.device_import import Tally
     from firstboot.import_plans import Wishes
     from firstboot.import_rows import RowReader
+    from firstboot.model import Tenant
     from firstboot.secrets_file import SecretsFile
 
 _DELIMITERS = ",;\t"
@@ -97,7 +98,8 @@ def import_devices(
         from firstboot.clock import milliseconds
         from firstboot.import_plans import Wishes
 
-        tenant_id = (await core.tenant(tenant)).id
+        into_tenant = await core.tenant(tenant)
+        tenant_id = into_tenant.id
         until_ms = claim_until if claim_for is None else core.clock.now_ms() + milliseconds(claim_for)
         wishes = Wishes(
             tenant_id=tenant_id,
@@ -112,7 +114,7 @@ def import_devices(
         with _records(file) as records:
             reader = _reader(records, name_column, ignore or [])
             tally, into = await _import(
-                core, tenant, wishes, records, reader, None if dry_run else secrets, dry_run
+                core, into_tenant, wishes, records, reader, None if dry_run else secrets, dry_run
             )
         _report(tally, into, as_json)
 
@@ -152,7 +154,7 @@ def _reader(records: Iterator[Record], name_column: str, ignored: list[str]) -> 
 
 async def _import(
     core: Core,
-    tenant: str,
+    tenant: Tenant,
     wishes: Wishes,
     records: Iterator[Record],
     reader: RowReader,
@@ -163,7 +165,7 @@ async def _import(
     from firstboot.secrets_file import SecretsFile
 
     terminal = _Terminal()
-    secrets = SecretsFile(path, (await core.tenant(tenant)).public_id) if path is not None else None
+    secrets = SecretsFile(path, tenant.public_id) if path is not None else None
     try:
         importing = DeviceImport(core, wishes, secrets, terminal.say_failed)
         doing = importing.check if dry_run else importing.run

@@ -214,6 +214,21 @@ async def test_after_a_wrong_guess_the_right_secret_is_as_good_as_before(shop: S
     assert await shop.claim(buyer, made, secrets.get(right.tried, right.tried)) == right.answer
 
 
+@pytest.mark.parametrize("right", [BY_DEVICE, BY_ADMINISTRATOR])
+async def test_whoever_has_failed_may_use_either_secret_of_a_device_and_nobody_else_may(
+    shop: Shop, right: str
+) -> None:
+    """CL-9 and CL-12: what a device says does not keep the secret on its label from working."""
+    guesser, buyer = await shop.buyer(), await shop.buyer()
+    row = Row("free", (device(), administrator()), right, "yours")
+    made, _, secrets = await arranged(shop, row, buyer)
+
+    assert await shop.claim(guesser, made, WRONG) == "wrong-secret"
+    assert await shop.claim(buyer, made, secrets[BY_ADMINISTRATOR]) == "wrong-secret"
+
+    assert await shop.claim(guesser, made, secrets[right]) == "yours"
+
+
 # -- the other events of 4.5 -----------------------------------------------------------------------
 
 

@@ -29,9 +29,7 @@ from firstboot_plugins.dialects.thingsboard.refused_messages import RefusedMessa
 from firstboot_plugins.dialects.thingsboard.session_limits import METHOD, session_limits
 from firstboot_plugins.transports.mqtt.config import MqttConfig
 from firstboot_plugins.transports.mqtt.dialect import Message, Reply, Sender
-from firstboot_plugins.transports.mqtt.packets import Publish, Reason
-
-V5 = 5
+from firstboot_plugins.transports.mqtt.packets import V5, Publish, Reason
 
 
 class DeviceSession:

@@ -11,14 +11,13 @@ from firstboot.model import Origin
 from firstboot.secret import random_text
 from firstboot_plugins.transports.mqtt.config import MqttConfig
 from firstboot_plugins.transports.mqtt.dialect import FAILURES, ConnectRefused, Login
-from firstboot_plugins.transports.mqtt.packets import Connect, Property, Reason
+from firstboot_plugins.transports.mqtt.packets import V5, Connect, Property, Reason
 
 if TYPE_CHECKING:
     from firstboot_plugins.transports.mqtt.door import Door
 
 logger = logging.getLogger(__name__)
 
-V5 = 5
 V3_REFUSED_VERSION = 1
 V3_REFUSED_CLIENT_ID = 2
 V3_UNAVAILABLE = 3

@@ -18,7 +18,6 @@ from firstboot_plugins.transports.mqtt.admission import (
     V3_NOT_AUTHORIZED,
     V3_REFUSED_VERSION,
     V3_UNAVAILABLE,
-    V5,
     judge,
     terms,
 )
@@ -28,6 +27,7 @@ from firstboot_plugins.transports.mqtt.exchange import Exchange
 from firstboot_plugins.transports.mqtt.open_session import END_REASONS, OpenSession
 from firstboot_plugins.transports.mqtt.outgoing import NotAcknowledged, Outgoing
 from firstboot_plugins.transports.mqtt.packets import (
+    V5,
     Connack,
     Connect,
     Disconnect,

@@ -12,6 +12,7 @@ from firstboot_plugins.transports.mqtt.client_session import ClientSession
 from firstboot_plugins.transports.mqtt.dialect import FAILURES, Reply, SessionTopics
 from firstboot_plugins.transports.mqtt.outgoing import Delivered, NotAcknowledged
 from firstboot_plugins.transports.mqtt.packets import (
+    V5,
     Property,
     Puback,
     Pubcomp,
@@ -25,7 +26,7 @@ from firstboot_plugins.transports.mqtt.packets import (
     Unsubscribe,
 )
 from firstboot_plugins.transports.mqtt.reasons import IN_PUBACK
-from firstboot_plugins.transports.mqtt.subscriptions import V5, Subscriptions
+from firstboot_plugins.transports.mqtt.subscriptions import Subscriptions
 
 if TYPE_CHECKING:
     from firstboot_plugins.transports.mqtt.connection import Connection

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from firstboot.events import DeviceConnected, DeviceDisconnected
 from firstboot.model import Origin
 from firstboot.sessions import LiveSession, SessionEnd
-from firstboot_plugins.transports.mqtt.admission import V5, session_life_s
+from firstboot_plugins.transports.mqtt.admission import session_life_s
 from firstboot_plugins.transports.mqtt.client_session import ClientSession
 from firstboot_plugins.transports.mqtt.dialect import Login
 from firstboot_plugins.transports.mqtt.outgoing import Outgoing
-from firstboot_plugins.transports.mqtt.packets import Connect, Disconnect, Property, Reason
+from firstboot_plugins.transports.mqtt.packets import V5, Connect, Disconnect, Property, Reason
 from firstboot_plugins.transports.mqtt.stored_sessions import LastWill
 
 if TYPE_CHECKING:

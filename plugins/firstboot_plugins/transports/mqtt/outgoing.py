@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from firstboot_plugins.transports.mqtt.dialect import Message
 from firstboot_plugins.transports.mqtt.packets import (
+    V5,
     Connect,
     Properties,
     Property,
@@ -24,7 +25,6 @@ from firstboot_plugins.transports.mqtt.properties import property_bytes
 Delivered = Callable[[], Awaitable[None]]
 
 _PACKET_IDS = 0xFFFF
-_V5 = 5
 _NEVER = float("inf")
 
 
@@ -219,7 +219,7 @@ class Outgoing:
         packet = Publish(message.topic, message.payload, message.qos, dup=dup, packet_id=packet_id)
         if isinstance(message, Ordinary):
             packet.retain = message.retain
-            if self._level == _V5:
+            if self._level == V5:
                 packet.properties = message.properties
             if message.expires_at < _NEVER:
                 left = math.ceil(message.expires_at - time.monotonic())

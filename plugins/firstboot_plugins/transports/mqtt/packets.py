@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from .decoding import BEFORE_CONNECT, FROM_CLIENT, FROM_SERVER, decode_body, read_protocol, refusal
 from .packet_types import (
+    V5,
     Auth,
     Connack,
     Connect,
@@ -31,6 +32,7 @@ from .reasons import Reason
 from .wire import DEFAULT_LIMITS, Limits, MalformedPacket, UnsupportedProtocol, read_varint
 
 __all__ = [
+    "V5",
     "Auth",
     "Connack",
     "Connect",

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from firstboot_plugins.transports.mqtt.client_session import ClientSession, Subscription
 from firstboot_plugins.transports.mqtt.dialect import SessionTopics
-from firstboot_plugins.transports.mqtt.packets import Reason
+from firstboot_plugins.transports.mqtt.packets import V5, Reason
 
-V5 = 5
 V3_REFUSED = 0x80
 _QOS = 0x03
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.integration.admin.thingsboard.rest import ADMIN, ADMIN_PASSWORD, Rest
+from tests.integration.admin.thingsboard.rest import Rest
+from tests.integration.admin.thingsboard.rest_client_runs import run_program
 
 PROGRAM = Path(__file__).parent / "rest_client_claiming.py"
 EXPECTED = {
@@ -36,16 +33,6 @@ EXPECTED = {
 async def test_customers_claim_and_give_back_devices_with_tb_rest_client(
     sqlite_admin: Rest, rest_client: Callable[[str], Path], version: str
 ) -> None:
-    packages = rest_client(version)
+    printed = await run_program(sqlite_admin, rest_client(version), str(PROGRAM))
 
-    def run() -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, str(PROGRAM), sqlite_admin.server.url, ADMIN, ADMIN_PASSWORD],
-            env={**os.environ, "PYTHONPATH": str(packages)},
-            capture_output=True, text=True, check=False, timeout=60,
-        )  # fmt: skip
-
-    done = await asyncio.to_thread(run)
-
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == EXPECTED
+    assert json.loads(printed) == EXPECTED

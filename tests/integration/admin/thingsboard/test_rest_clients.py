@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from tests.integration.admin.thingsboard.rest import ADMIN, ADMIN_PASSWORD, Rest
+from tests.integration.admin.thingsboard.rest import ADMIN, Rest
+from tests.integration.admin.thingsboard.rest_client_runs import run_program
 
 PROGRAM = Path(__file__).parent / "rest_client_program.py"
 PEOPLE = {
@@ -44,27 +40,11 @@ PROFILES = {
 }
 
 
-async def run_program(admin: Rest, packages: Path) -> dict[str, Any]:
-    """Run the program with the client in ``packages``; return what it printed."""
-
-    def run() -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, str(PROGRAM), admin.server.url, ADMIN, ADMIN_PASSWORD],
-            env={**os.environ, "PYTHONPATH": str(packages)},
-            capture_output=True, text=True, check=False, timeout=60,
-        )  # fmt: skip
-
-    done = await asyncio.to_thread(run)
-    assert done.returncode == 0, done.stderr
-    printed: dict[str, Any] = json.loads(done.stdout)
-    return printed
-
-
 @pytest.mark.parametrize("version", ["3.9.0", "4.3", "4.4"])
 async def test_a_program_built_on_tb_rest_client_works(
     sqlite_admin: Rest, rest_client: Callable[[str], Path], version: str
 ) -> None:
-    printed = await run_program(sqlite_admin, rest_client(version))
+    printed = json.loads(await run_program(sqlite_admin, rest_client(version), str(PROGRAM)))
 
     assert printed["people"] == PEOPLE
     assert printed["profiles"] == PROFILES
