@@ -207,6 +207,8 @@ def certificate_of(credentials: Credentials) -> x509.Certificate | None:
     _, begin, first = credentials.value.partition("-----BEGIN CERTIFICATE-----")
     body = first.partition("-----END")[0] if begin else credentials.value
     try:
-        return x509.load_der_x509_certificate(base64.b64decode("".join(body.split()), validate=True))
-    except (ValueError, x509.InvalidVersion):  # devices may bring any text (contract PR-14)
+        certificate = x509.load_der_x509_certificate(base64.b64decode("".join(body.split()), validate=True))
+        _ = certificate.subject, certificate.issuer  # which are read when they are asked for
+    except (ValueError, TypeError, x509.InvalidVersion):  # devices may bring any text (contract PR-14)
         return None
+    return certificate

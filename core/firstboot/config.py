@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, cast
+from typing import Annotated, Any, Literal, TypeVar, cast, get_args, get_type_hints
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
@@ -467,8 +467,9 @@ class ConfigSource:
         if (section, key) in self._variables:
             path = f"{path} ({self._variables[section, key][0]})"
         if detail["type"] == "unexpected_keyword_argument":
-            known = [field.name for field in dataclasses.fields(kind)]
-            return Problem(path, "no such key.", _nearest(key, known))
+            table = _table_at(kind, location[:-1])
+            known = [field.name for field in dataclasses.fields(table)] if table else []
+            return Problem(path, "no such key.", _nearest(str(location[-1]), known) if known else "Remove it.")
         if detail["type"] == "missing":
             return Problem(path, "is missing.", "It has no default.")
         if detail["type"] == "path_type":
@@ -512,6 +513,19 @@ def _details(error: ValidationError) -> Iterable[Mapping[str, Any]]:
 
 def _wrong_keys(error: ValidationError) -> set[str]:
     return {str(detail["loc"][0]) for detail in _details(error) if detail["loc"]}
+
+
+def _table_at(kind: type, location: Iterable[str | int]) -> type | None:
+    """Return the dataclass of a table in a section, such as ``[[tls.site]]``; None where it cannot be told."""
+    for part in location:
+        if isinstance(part, int):  # which one of several tables
+            continue
+        hint = get_type_hints(kind).get(part)
+        inner = [each for each in (hint, *get_args(hint)) if dataclasses.is_dataclass(each)]
+        if len(inner) != 1:
+            return None
+        kind = cast(type, inner[0])
+    return kind
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

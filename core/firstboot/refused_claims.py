@@ -9,7 +9,7 @@ from firstboot.claim_throttle import ClaimThrottle
 from firstboot.claim_windows import ClaimWindows
 from firstboot.claimants import Asker
 from firstboot.clock import Clock
-from firstboot.errors import ClaimRefused
+from firstboot.errors import ClaimRefused, Unavailable
 from firstboot.model import Device
 from firstboot.names import MAX_NAME_LENGTH
 from firstboot.storage import AppendAudit, AuditEntry, Storage, Write, WriteResult
@@ -53,8 +53,6 @@ class RefusedClaims:
 
     async def by_plugin(self, asker: Asker, device: Device, refusal: ClaimRefused) -> None:
         """Report that a plugin has refused a claim whose secret was right, which is no failure.
-
-        Raises: `Unavailable`.
         """
         if self._failures.is_news(f"claims that plugins refuse {asker.actor}"):
             await self._report(asker, device.name, device, refusal)
@@ -75,7 +73,10 @@ class RefusedClaims:
             dialect=asker.origin.dialect,
             detail=str(refusal),
         )
-        await self._commits.submit(AppendAudit(entry))
+        try:
+            await self._commits.submit(AppendAudit(entry))
+        except Unavailable as error:  # the refusal stands all the same
+            logger.error("a refused claim could not be recorded", extra={"reason": str(error)})
 
     async def _end_weak_windows(self, device: Device) -> None:
         """Ask for a fresh window where many people together might find the secret (threat CM-3)."""

@@ -361,6 +361,7 @@ NOT_ABOVE_ZERO = "give a duration above zero."
         (f"[admin]\npassword = '{'x' * 73}'", "admin.password: not usable: " + NO_FIRST_PASSWORD),
         ("[login]\naccess_token_life = '151m'", "login.access_token_life: not usable: " + NO_SHORT_LIFE),
         ("[login]\naccess_token_life = '59s'", "login.access_token_life: not usable: " + NO_SHORT_LIFE),
+        ("[[tls.site]]\ncert = 'a'\nkey = 'b'\nkeys = 'c'", "tls.site.0.keys: no such key. Did you mean key?"),
         ("log_level = 'INFO'", "log_level: stands outside of any section. Move it below a [section]."),
         ("[[server]]\nlog_level = 'INFO'", "server: stands outside of any section. Move it below a [section]."),
     ],
@@ -394,6 +395,27 @@ def test_op_13_mistakes_beside_one_in_the_plugins_section_are_reported_with_it()
 
     paths = {problem.path for problem in caught.value.problems}
     assert paths == {"plugins.timeout", "server.log_level", "provisioning.zzz"}
+
+
+@dataclass(frozen=True)
+class _Room:
+    size: int
+
+
+@dataclass(frozen=True)
+class _Rooms:
+    """A plugin's section, with tables that have names."""
+
+    room: dict[str, _Room]
+
+
+def test_op_13_a_mistyped_key_of_a_table_with_a_name_is_refused() -> None:
+    source = ConfigSource.read(None, {}, {"rooms": {"room": {"hall": {"size": 1, "sice": 2}}}})
+
+    with pytest.raises(ConfigError) as caught:
+        source.check({"rooms": _Rooms})
+
+    assert [str(problem) for problem in caught.value.problems] == ["rooms.room.hall.sice: no such key. Remove it."]
 
 
 @pytest.mark.parametrize(

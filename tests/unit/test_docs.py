@@ -34,7 +34,7 @@ import firstboot
 import firstboot_plugins
 from firstboot import hookspecs
 from firstboot.config import ConfigSource
-from firstboot.errors import REFUSAL_CODES, FirstbootError
+from firstboot.errors import CLAIM_REFUSAL_CODES, REFUSAL_CODES, FirstbootError
 from firstboot.json_profile import decode_object
 from firstboot.live_events import KINDS
 from firstboot_plugins.admin.registry import operations
@@ -156,6 +156,12 @@ def test_each_refusal_code_is_described_as_the_code_says_it() -> None:
 
     assert {code.strip("`"): meaning for code, meaning, *_ in table} == REFUSAL_CODES
     assert all(remedy and told for _, _, remedy, told in table)
+
+
+def test_each_reason_of_a_refused_claim_is_described_as_the_code_says_it() -> None:
+    table = rows(section_of(text_of("reference/claiming.md"), "## Reasons"))[2:]
+
+    assert {code.strip("`"): meaning for code, meaning, *_ in table} == CLAIM_REFUSAL_CODES
 
 
 def test_each_error_of_the_program_is_described() -> None:

@@ -42,6 +42,8 @@ def read_secret(file: Path) -> Secret:
                 line = stream.readline()
         except UnicodeDecodeError:
             raise fail(f"{file} is not text in UTF-8.") from None
+        except OSError as error:
+            raise fail(f"{file} cannot be read: {error.strerror}.") from None
     secret = line.rstrip("\r\n")
     if not secret:
         raise fail("There is no password or secret. Type one, or give the file that has it.")

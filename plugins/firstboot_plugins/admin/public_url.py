@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from firstboot.config import Address, ServerConfig
+from firstboot.listening import is_loopback
 from firstboot.secret import Secret
 from firstboot_plugins.transports.http.config import HttpConfig
 
@@ -22,8 +23,12 @@ def public_url(services: Services) -> str:
     configured = services.config.section(HttpConfig).public_url
     if configured is not None:
         return configured.rstrip("/")
-    host = services.config.section(ServerConfig).public_host
-    return f"http://{Address(host, services.listeners['http'].port)}"
+    scheme, address = "http", services.listeners["http"]
+    https = services.listeners.get("https")
+    # Who follows a link is elsewhere as a rule, and does not get to an address of this machine alone.
+    if https is not None and is_loopback(address) and not is_loopback(https):
+        scheme, address = "https", https
+    return f"{scheme}://{Address(services.config.section(ServerConfig).public_host, address.port)}"
 
 
 def activation_link(services: Services, token: Secret) -> str:

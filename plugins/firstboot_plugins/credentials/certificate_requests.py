@@ -17,6 +17,10 @@ MAX_LENGTH = 8192
 _MIN_RSA_BITS, _MAX_RSA_BITS = 2048, 4096
 _CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 _HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
+_UNREADABLE = (
+    ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)  # fmt: skip
 _LABELS = ("CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST")
 
 
@@ -46,7 +50,7 @@ def public_key_of(text: str) -> bytes:
         if _wants_authority(request):
             raise BadRequest("The certificate request is for an authority.")
         return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension):
+    except _UNREADABLE:
         raise BadRequest("The certificate request cannot be read. Give PKCS #10 in PEM, or base64.") from None
 
 

@@ -106,15 +106,20 @@ def _issued(credentials: Credentials | None, holder: Holder) -> x509.Certificate
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         identities = names.get_values_for_type(x509.UniformResourceIdentifier)
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+    except Exception:  # a device may have brought any certificate, and readers refuse some in ways of their own
         return None
     return certificate if f"urn:uuid:{holder.public_id}" in identities else None
 
 
 def _is_of(certificate: x509.Certificate, public_key: bytes) -> bool:
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-    return certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) == public_key
+    try:
+        own = certificate.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return False
+    return own.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) == public_key
 
 
 def _credentials(type_: str, issued: IssuedCertificate) -> Credentials:

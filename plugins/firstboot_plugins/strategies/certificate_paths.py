@@ -97,13 +97,19 @@ def is_signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> boo
 
 def _read(der: bytes) -> x509.Certificate:
     try:
-        return x509.load_der_x509_certificate(der)
-    except _UNREADABLE:
+        certificate = x509.load_der_x509_certificate(der)
+        # They are read when they are asked for, and TLS takes some that cannot be.
+        _ = certificate.subject, certificate.issuer
+    except (TypeError, *_UNREADABLE):
         raise NotTrusted("a certificate that cannot be read") from None
+    return certificate
 
 
 def _check_key(certificate: x509.Certificate) -> None:
-    key = certificate.public_key()
+    try:
+        key = certificate.public_key()
+    except _UNREADABLE:
+        raise NotTrusted("a key that cannot be read") from None
     if isinstance(key, rsa.RSAPublicKey):
         good = _MIN_RSA_BITS <= key.key_size <= _MAX_RSA_BITS
     else:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from firstboot.errors import NotFound
 from firstboot.model import Customer, Device
+from firstboot.owner_lookups import device_named
 from firstboot_plugins.admin.failures import forbidden
 from firstboot_plugins.admin.operation import Call
 
@@ -37,7 +38,7 @@ async def device_by_name(call: Call, name: str) -> Device:
 
     Raises: `NotFound`.
     """
-    device = await call.services.storage.find_device(call.tenant_id, name.strip())
+    device = await device_named(call.services.storage, call.tenant_id, name)
     if device is None:
         raise NotFound("Requested item wasn't found!")
     return device

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from firstboot.app import Services
 from firstboot.logins import Match
@@ -31,6 +32,9 @@ from firstboot_plugins.strategies.certificate_options import (
     authority_der,
 )
 
+if TYPE_CHECKING:
+    from cryptography import x509
+
 MAX_PROFILES_TRIED = 16
 """Profiles with authorities of one name whose key is tried; such a name is chosen by the device."""
 
@@ -49,7 +53,7 @@ class CertificateProof:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._skips_dates = services.config.section(ThingsBoardConfig).skip_validity_check_for_client_cert
-        self._authorities: dict[int, tuple[DeviceProfile, bytes | None]] = {}
+        self._authorities: dict[int, tuple[DeviceProfile, x509.Certificate | None]] = {}
         """Certificates of profiles as they were read, with the profile as it was then."""
 
     # -- devices -----------------------------------------------------------------------------------
@@ -77,6 +81,19 @@ class CertificateProof:
         state = "has expired" if now > leaf.not_valid_after_utc else "is not valid yet"
         raise CertificateRefused("certificate-not-trusted", f"the client certificate {state}")
 
+    async def was_revoked(self, peer: PeerCertificate) -> bool:
+        """Say whether this server has issued the certificate and taken it back.
+
+        Raises: `firstboot.errors.Unavailable`.
+        """
+        from cryptography import x509
+
+        try:
+            leaf = x509.load_der_x509_certificate(peer.der)
+        except (ValueError, x509.InvalidVersion):  # nothing that is issued here
+            return False
+        return await self._services.certificates.is_revoked(leaf)
+
     # -- profiles ----------------------------------------------------------------------------------
 
     async def request(self, peer: PeerCertificate, request: ProvisioningRequest) -> ProvisioningRequest:
@@ -98,7 +115,7 @@ class CertificateProof:
     async def _profile(self, peer: PeerCertificate) -> DeviceProfile | None:
         """Return the profile of the first certificate that is the authority of one (PX-2), or is from one."""
         shown = (peer.der, *peer.chain)
-        if len(shown) > MAX_CERTIFICATES or await self._was_revoked(peer):
+        if len(shown) > MAX_CERTIFICATES:
             return None
         directory = self._services.profile_directory
         ids = [hash_of(der) for der in shown]
@@ -111,33 +128,23 @@ class CertificateProof:
                 return profile
         return self._issuer(shown)
 
-    async def _was_revoked(self, peer: PeerCertificate) -> bool:
-        from cryptography import x509
-
-        return await self._services.certificates.is_revoked(x509.load_der_x509_certificate(peer.der))
-
     def _issuer(self, shown: tuple[bytes, ...]) -> DeviceProfile | None:
         """Return the profile whose authority has issued one of the certificates and is not among them.
 
         Most TLS clients leave out the last certificate of a chain, as the server is to have it.
         """
-        from firstboot_plugins.strategies.certificate_paths import (
-            NotTrusted,
-            is_signed_by,
-            read_authority,
-        )
+        from firstboot_plugins.strategies.certificate_paths import NotTrusted, is_signed_by, read_authority
 
+        try:
+            certificates = [read_authority(each) for each in shown]
+        except NotTrusted:
+            return None
         tried = 0
         for profile in self._services.profile_directory.all():
             if profile.strategy != STRATEGY or CertificateOptions.of(profile).is_lax:
                 continue
-            der = self._authority(profile)
-            if der is None:
-                continue
-            try:
-                authority = read_authority(der)
-                certificates = [read_authority(each) for each in shown]
-            except NotTrusted:
+            authority = self._authority(profile)
+            if authority is None:
                 continue
             for each in certificates:
                 if each.issuer == authority.subject and tried < MAX_PROFILES_TRIED:
@@ -146,11 +153,17 @@ class CertificateProof:
                         return profile
         return None
 
-    def _authority(self, profile: DeviceProfile) -> bytes | None:
+    def _authority(self, profile: DeviceProfile) -> x509.Certificate | None:
+        from firstboot_plugins.strategies.certificate_paths import NotTrusted, read_authority
+
         known = self._authorities.get(profile.id)
         if known is None or known[0] != profile:
             secret = self._services.profiles.reveal_secret(profile)
-            known = profile, None if secret is None else authority_der(secret.reveal())
+            der = None if secret is None else authority_der(secret.reveal())
+            try:
+                known = profile, None if der is None else read_authority(der)
+            except NotTrusted:
+                known = profile, None
             self._authorities[profile.id] = known
         return known[1]
 
@@ -170,6 +183,9 @@ async def provision(services: Services, proof: CertificateProof, request: Provis
     Raises: as `firstboot.provisioning.Provisioning.provision`.
     """
     peer = request.origin.certificate
+    if peer is not None and await proof.was_revoked(peer):
+        # Also where key and secret name the profile: those of a profile of certificates are public.
+        peer, request = None, replace(request, origin=replace(request.origin, certificate=None))
     if request.key or request.secret or (peer is None and request.wanted.type != X509_CSR):
         return await services.provisioning.provision(request)
     if request.wanted.type == X509_CSR:

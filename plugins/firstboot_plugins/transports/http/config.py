@@ -44,7 +44,7 @@ class HttpConfig:
 
     public_url: str | None = None
     """How people reach this server, such as ``https://iot.example.com``; links begin with it. Without it
-    ``http``, ``public_host`` and the port."""
+    ``http``, ``public_host`` and the port; ``https`` where others reach that one only."""
 
     header_timeout: Duration = timedelta(seconds=10)
     """Time from accepting a connection to its complete headers."""
