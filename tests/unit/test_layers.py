@@ -25,7 +25,7 @@ FOR_TESTS = frozenset({"pytest", "pytest_asyncio", "hypothesis", "_pytest"})
 # The first words: whoever imports them gets no service along with them.
 WORDS = frozenset({"model", "errors", "names", "secret", "randomness"})
 # On top: they put the services together, or start them.
-SHELL = frozenset({"app", "core", "cli", "__main__", "testing"})
+SHELL = frozenset({"app", "process", "core", "cli", "__main__", "testing"})
 MQTT = f"{PLUGINS}.transports.mqtt"
 MQTT_FOR_DIALECTS = frozenset({f"{MQTT}.config", f"{MQTT}.dialect", f"{MQTT}.packets", f"{MQTT}.rights"})
 PAYLOADS = frozenset(
@@ -186,12 +186,12 @@ def test_only_the_testing_kit_imports_what_tests_need(core_imports: list[Import]
     assert _listed(found) == []
 
 
-def test_only_the_application_imports_the_fast_event_loop_and_only_when_it_runs(
+def test_only_the_process_imports_the_fast_event_loop_and_only_when_it_runs(
     core_imports: list[Import],
 ) -> None:
     found = [each for each in core_imports if each.top == "uvloop"]
 
-    assert {each.importer for each in found} == {f"{CORE}.app"}
+    assert {each.importer for each in found} == {f"{CORE}.process"}
     assert all(each.lazy for each in found)
 
 

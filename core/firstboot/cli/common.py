@@ -43,10 +43,10 @@ def actor() -> str:
 
 def with_core(file: Path | None, work: Callable[[Any], Awaitable[None]]) -> None:
     """Open the database, with or without a running server, and do ``work`` with the core."""
-    from firstboot.app import run
     from firstboot.clock import Clock
     from firstboot.core import lay_foundation, open_core
     from firstboot.logs import set_up_logging
+    from firstboot.process import run
 
     async def main() -> None:
         foundation = lay_foundation(source_of(file))

@@ -27,18 +27,18 @@ ReadyFileOption = Annotated[
 
 def serve(config: ConfigOption = None, host: HostOption = None, ready_file: ReadyFileOption = None) -> None:
     """Run the server until SIGTERM or SIGINT."""
-    from firstboot import app
+    from firstboot import process
     from firstboot.logs import set_up_logging
 
     foundation = _foundation(config, host, ready_file)
     settings = foundation.config.server
     set_up_logging(settings.log_level, settings.log_format)
-    app.run(lambda: app.serve(foundation))
+    process.run(lambda: process.serve(foundation))
 
 
 def quickstart(config: ConfigOption = None, host: HostOption = None, ready_file: ReadyFileOption = None) -> None:
     """Run the server with a demo profile. Shows how to provision the first device, and what devices do."""
-    from firstboot import app
+    from firstboot import process
     from firstboot.cli.demo import DevicePrinter, show_demo
     from firstboot.core import ExtraPlugin
     from firstboot.logs import set_up_logging
@@ -48,7 +48,7 @@ def quickstart(config: ConfigOption = None, host: HostOption = None, ready_file:
     foundation = _foundation(config, host, ready_file, defaults=quiet, extra=[printer])
     settings = foundation.config.server
     set_up_logging(settings.log_level, settings.log_format)
-    app.run(lambda: app.serve(foundation, show_demo))
+    process.run(lambda: process.serve(foundation, show_demo))
 
 
 def check_config(config: ConfigOption = None) -> None:

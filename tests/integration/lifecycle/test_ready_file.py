@@ -10,10 +10,10 @@ import pytest
 from tests.harness import environment, firstboot, server_process
 
 from firstboot import __version__
-from firstboot.app import _write_ready_file
 from firstboot.cli.serve import _foundation
 from firstboot.config import Address
 from firstboot.errors import StartRefused
+from firstboot.process import _write_ready_file
 from firstboot_plugins.transports.http.config import HttpConfig
 from firstboot_plugins.transports.mqtt.config import MqttConfig
 
