@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import Sequence
@@ -59,6 +60,7 @@ class CertificateAuthority:
         self._authority: Authority | None = None
         self._read_at = self._listed_at = float("-inf")
         self._taken_back: tuple[RevokedCertificate, ...] = ()
+        self._serials: frozenset[str] = frozenset()
         self._list: _SignedList | None = None
 
     # -- the authority -----------------------------------------------------------------------------
@@ -137,7 +139,8 @@ class CertificateAuthority:
         Raises: `Unavailable`.
         """
         serial = f"{certificate.serial_number:x}"
-        return serial in {each.serial for each in await self._revoked()} and await self._has_issued(certificate)
+        await self._revoked()
+        return serial in self._serials and await self._has_issued(certificate)
 
     async def revocation_list(self) -> bytes:
         """Return the signed list of what was taken back, DER.
@@ -150,13 +153,16 @@ class CertificateAuthority:
         # After a step of the clock backwards too: nobody takes a list from the future.
         is_fresh = known is not None and 0 <= now_ms - known.signed_at_ms < SIGN_AGAIN_MS
         if known is None or not is_fresh or known.revoked != revoked:
-            known = self._list = _SignedList(revoked, now_ms, own.revocation_list(revoked, self._now()))
+            der = await asyncio.to_thread(own.revocation_list, revoked, self._now())
+            known = self._list = _SignedList(revoked, now_ms, der)
         return known.der
 
     async def _revoked(self) -> tuple[RevokedCertificate, ...]:
         monotonic = self._clock.monotonic()
         if monotonic - self._listed_at > MAX_AGE_S:
-            self._taken_back = tuple(await self._storage.revoked_certificates(self._clock.now_ms()))
+            # One list after its end names each once more (RFC 5280, 3.3).
+            ended_ms = self._clock.now_ms() - 2 * SIGN_AGAIN_MS
+            self._taken_back = tuple(await self._storage.revoked_certificates(ended_ms))
             self._listed_at = monotonic
         return self._taken_back
 

@@ -100,8 +100,16 @@ class Authority:
 
     def revocation_list(self, revoked: Iterable[RevokedCertificate], now: datetime) -> bytes:
         """Return the signed list of revoked certificates (RFC 5280), DER."""
+        # All at once: to add them one by one takes time that grows with the square of their number.
+        entries = [
+            x509.RevokedCertificateBuilder()
+            .serial_number(int(each.serial, 16))
+            .revocation_date(as_datetime(each.revoked_at_ms))
+            .build()
+            for each in revoked
+        ]
         builder = (
-            x509.CertificateRevocationListBuilder()
+            x509.CertificateRevocationListBuilder(revoked_certificates=entries)
             .issuer_name(self.certificate.subject)
             .last_update(now)
             .next_update(now + NEXT_LIST)
@@ -109,13 +117,6 @@ class Authority:
             # It has to grow; the moment does, without a counter that servers would have to share.
             .add_extension(x509.CRLNumber(int(now.timestamp() * 1000)), critical=False)
         )
-        for each in revoked:
-            builder = builder.add_revoked_certificate(
-                x509.RevokedCertificateBuilder()
-                .serial_number(int(each.serial, 16))
-                .revocation_date(as_datetime(each.revoked_at_ms))
-                .build()
-            )
         return builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 

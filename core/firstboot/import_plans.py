@@ -37,7 +37,7 @@ class Wishes:
     tenant_id: int
     actor: str
     profile: DeviceProfile | None = None
-    """Of the rows that name none."""
+    """Of the rows that name none; None: the tenant's default one."""
     customer: Customer | None = None
     """To whom the devices belong; None: to nobody."""
     generate_secrets: bool = False
@@ -71,7 +71,7 @@ class Planner:
 
     core: Core
     wishes: Wishes
-    _profiles: dict[str, DeviceProfile] = field(default_factory=dict)
+    _profiles: dict[str | None, DeviceProfile] = field(default_factory=dict)
 
     async def plan(self, row: DeviceRow) -> Plan:
         """Return what to write.
@@ -103,13 +103,13 @@ class Planner:
         return Plan(row, profile, credentials, device, write, secret, until_ms)
 
     async def _profile(self, name: str | None) -> DeviceProfile:
-        if name is None:
-            if self.wishes.profile is None:
-                raise InvalidValue("The row names no profile, and there is none for all rows.")
+        if name is None and self.wishes.profile is not None:
             return self.wishes.profile
         found = self._profiles.get(name)
         if found is None:
-            found = self._profiles[name] = await self.core.profiles.get(self.wishes.tenant_id, name)
+            tenant_id, profiles = self.wishes.tenant_id, self.core.profiles
+            found = await (profiles.default(tenant_id) if name is None else profiles.get(tenant_id, name))
+            self._profiles[name] = found
         return found
 
     async def _issue(self, wanted: WantedCredentials) -> Credentials:

@@ -52,6 +52,10 @@ DEFAULT_PROFILE = "default"
 """Name of the profile that devices get when none is named."""
 
 
+PUBLIC_PROOF = frozenset({"x509-certificate-chain"})
+"""Strategies whose key and secret are a certificate, which everybody may know."""
+
+
 @lru_cache(maxsize=1024)
 def compile_name_pattern(pattern: str) -> Any:
     """Compile a name pattern. RE2 matches in linear time, whatever the pattern (threat PV-12).
@@ -81,6 +85,21 @@ def plain_profile(tenant_id: int, name: str) -> DeviceProfile:
         secret_digest=None,
         secret_sealed=None,
     )
+
+
+def with_strategy(profile: DeviceProfile, strategy: str) -> DeviceProfile:
+    """Return the profile with another strategy; without key and secret, if it had such as everybody may know."""
+    if profile.strategy in PUBLIC_PROOF and profile.strategy != strategy:
+        profile = replace(
+            profile,
+            provision_key=None,
+            secret_digest=None,
+            secret_sealed=None,
+            weak_secret=False,
+            previous_secret_digest=None,
+            previous_secret_until_ms=None,
+        )
+    return replace(profile, strategy=strategy)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,9 @@ MAX_SOURCES = 10_000
 MAX_HELD_BACK = 200
 """Answers that are held back at the same time. Each occupies a connection: more are answered at once, so that
 guessing on many connections does not leave none to the others."""
+MAX_REPORTS = 1000
+"""Failures a minute that are reported one by one, of all sources together. Over UDP anybody has as many source
+addresses as he likes: each would get its lines in the log, and its rows in the audit log."""
 _DELAY_STEP_S = 0.1
 
 
@@ -59,13 +62,14 @@ class FailureThrottle:
         self._max_delay_s = max_delay_s
         self._monotonic = monotonic
         self._windows: OrderedDict[str, _Window] = OrderedDict()
+        self._reports = _Window(float("-inf"))
         self._held_until: list[float] = []
 
     def record(self, *sources: str) -> Penalty:
         """Count one failure for each of the sources, and return what the worst of them earns."""
         excess = self._count(sources)
         if excess <= 0:
-            return Penalty(0.0, True)
+            return Penalty(0.0, self._may_report())
         return Penalty(self._hold_back(min(self._max_delay_s, excess * _DELAY_STEP_S)), False)
 
     def is_news(self, source: str) -> bool:
@@ -83,6 +87,17 @@ class FailureThrottle:
         if excess > 0:
             worst.suppressed += 1
         return excess
+
+    def _may_report(self) -> bool:
+        now = self._monotonic()
+        if self._reports.ends_at <= now:
+            self._summarise("all", self._reports)
+            self._reports = _Window(now + WINDOW_S)
+        self._reports.failures += 1
+        if self._reports.failures <= MAX_REPORTS:
+            return True
+        self._reports.suppressed += 1
+        return False
 
     def _hold_back(self, delay_s: float) -> float:
         """Return the delay, or none when as many answers as may be are held back already."""
@@ -108,6 +123,9 @@ class FailureThrottle:
     def sweep(self) -> None:
         """Forget windows that are over, with a summary line where failures were not reported one by one."""
         now = self._monotonic()
+        if self._reports.ends_at <= now:
+            self._summarise("all", self._reports)
+            self._reports = _Window(float("-inf"))
         while self._windows:
             source, window = next(iter(self._windows.items()))
             if window.ends_at > now:

@@ -328,10 +328,11 @@ def _with_settings(
     release_by_device: bool | None,
 ) -> DeviceProfile:
     """Return the profile with those settings changed that were given."""
-    from firstboot.profiles import parse_networks
+    from firstboot.profiles import parse_networks, with_strategy
 
+    if strategy is not None:
+        profile = with_strategy(profile, strategy)
     given = {
-        "strategy": strategy,
         "reprovision": reprovision,
         "retry_window": retry_window,
         "rotation_grace": rotation_grace,

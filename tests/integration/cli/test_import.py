@@ -208,11 +208,11 @@ def test_wrong_use_is_refused_with_status_2(cli: CommandLine, options: list[str]
     assert not Path("s.csv").exists()
 
 
-def test_rows_need_a_profile(cli: CommandLine) -> None:
-    partly = cli.try_("import", given("name,profile\nm-1,meters\nm-2,\n"))
+def test_rows_that_name_no_profile_get_the_default_one(cli: CommandLine) -> None:
+    result = cli.try_("import", given("name,profile\nm-1,\nm-2,meters\n"))
 
-    assert counts(partly) == (1, 0, 0, 1)
-    assert "no profile" in partly.err
+    assert (result.status, counts(result)) == (0, (2, 0, 0, 0))
+    assert [device(cli, name)["profile"] for name in ("m-1", "m-2")] == ["default", "meters"]
 
 
 def test_a_profile_s_limit_holds(cli: CommandLine) -> None:
