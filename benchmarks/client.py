@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from itertools import count
 
 from benchmarks.arithmetic import percentile
+from benchmarks.coap import CoapSocket
 from benchmarks.listener import listen
 from benchmarks.scripts import SCRIPTS, Script
 
@@ -130,7 +131,9 @@ async def run(load: Load) -> Result:
     last: list[int] = []
     listener = await listen(load.port, script.listener(load)) if script.listener else None
 
-    async def open_connection(client: int) -> _Connection:
+    async def open_connection(client: int) -> _Connection | CoapSocket:
+        if script.is_coap:
+            return (await loop.create_datagram_endpoint(CoapSocket, remote_addr=("127.0.0.1", load.port)))[1]
         _, connection = await loop.create_connection(
             lambda: _Connection(script), "127.0.0.1", load.port, ssl=_ANYBODY if script.encrypts else None
         )
@@ -156,7 +159,7 @@ async def run(load: Load) -> Result:
                 connection = None
         last.append(number)
 
-    kept: dict[int, _Connection] = {}
+    kept: dict[int, _Connection | CoapSocket] = {}
     if script.opening:  # what comes before the first cycle is not measured
         kept = {client: await open_connection(client) for client in range(load.clients)}
     started = time.perf_counter()

@@ -24,7 +24,7 @@ RESULTS = Path(__file__).with_name("results.json")
 PAGE = Path(__file__).parents[1] / "docs" / "reference" / "benchmarks.md"
 
 _REGION = re.compile(r"(<!-- measured -->\n).*?(<!-- /measured -->)", re.DOTALL)
-_PACKAGES = ("firstboot", "uvloop", "uvicorn", "httptools", "starlette", "asyncpg", "amqtt")
+_PACKAGES = ("firstboot", "uvloop", "uvicorn", "httptools", "starlette", "asyncpg", "amqtt", "aiocoap")
 _VERDICTS = {"aim": "aim", "reach": "reach", "missed": "**missed**", "": ""}
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from benchmarks.arithmetic import latency_multiple
 from benchmarks.bench import CLIENTS, Bench, Contestant, Row
+from benchmarks.coap_rows import coap_sqlite
 from benchmarks.idle_rows import idle_at_the_broker, idle_at_the_door
 from benchmarks.import_rows import import_devices
 from benchmarks.servers import firstboot, mosquitto, own_reference, postgres
@@ -95,6 +96,7 @@ MEASUREMENTS: Mapping[Callable[[Bench], Iterable[Row]], tuple[str, ...]] = {
     mqtt_postgres: ("mqtt-postgres",),
     http_keep_alive: ("http-keep-alive",),
     http_new_connection: ("http-new-connection",),
+    coap_sqlite: ("coap-sqlite",),
     tls_handshake: ("tls-handshake",),
     connect: ("connect",),
     devices: ("devices-100k", "devices-1m"),

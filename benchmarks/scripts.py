@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
+from benchmarks.coap import post
 from benchmarks.frames import (
     CONNACK,
     DISCONNECT,
@@ -49,6 +50,8 @@ class Script:
     """Makes what one more client says, which subscribes to the messages of all others."""
     encrypts: bool = False
     """Whether all this goes over TLS."""
+    is_coap: bool = False
+    """Whether a cycle is one datagram and its answer, from the same socket each time."""
 
 
 # -- MQTT 3.1.1 ------------------------------------------------------------------------------------
@@ -142,7 +145,15 @@ def _is_whole_response(data: bytes) -> bool:
     return len(data) >= head + 4 + int(data[at + 16 : data.index(b"\r\n", at)])
 
 
-# -- both ------------------------------------------------------------------------------------------
+# -- CoAP ------------------------------------------------------------------------------------------
+
+
+def _post_datagram(load: Load) -> Requests:
+    body = provisioning_request(load)
+    return lambda number: (post(number, body(number)),)
+
+
+# -- all -------------------------------------------------------------------------------------------
 
 
 def provisioning_request(load: Load) -> Callable[[int], bytes]:
@@ -184,6 +195,12 @@ SCRIPTS: Mapping[str, Script] = {
         opening=_open_session,
         opening_answers=(CONNACK,),
         listener=_application,
+    ),
+    "coap-provision": Script(
+        requests=_post_datagram, answers=(_SUCCESS,), is_complete=bool, keeps_connection=True, is_coap=True
+    ),
+    "coap-echo": Script(
+        requests=_post_datagram, answers=(_OWN_REQUEST,), is_complete=bool, keeps_connection=True, is_coap=True
     ),
     "http-provision": Script(
         requests=_post(b"", b"/api/v1/provision"),

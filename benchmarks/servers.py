@@ -19,8 +19,10 @@ import psutil  # type: ignore[import-untyped,unused-ignore]
 
 START_PATIENCE_S = 60.0
 AS_IT_COMES: Mapping[str, str] = {}
-NO_RATE_LIMIT: Mapping[str, str] = {"MQTT__MESSAGES_PER_SECOND": "1000000", "MQTT__BURST": "1000000"}
-"""Settings under which one connection may publish as fast as it can."""
+NO_RATE_LIMIT: Mapping[str, str] = {
+    f"{section}__{limit}": "1000000" for section in ("MQTT", "COAP") for limit in ("MESSAGES_PER_SECOND", "BURST")
+}
+"""Settings under which one connection, and one address over CoAP, may send as fast as it can."""
 _SBIN = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 _POSTGRES_PROGRAMS = Path("/usr/lib/postgresql")
 

@@ -53,6 +53,7 @@ TARGETS: Mapping[str, Target] = {
         reach=0.45,
         aim=0.58,
     ),
+    "coap-sqlite": Target(what="CoAP provisioning, SQLite", reference="aiocoap echo", reach=0.5, aim=1.5),
     "tls-handshake": Target(
         what="TLS handshake and CONNECT, for each second of the server's processor time",
         reference="a bare asyncio TLS echo's",

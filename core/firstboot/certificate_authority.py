@@ -163,6 +163,7 @@ class CertificateAuthority:
             # One list after its end names each once more (RFC 5280, 3.3).
             ended_ms = self._clock.now_ms() - 2 * SIGN_AGAIN_MS
             self._taken_back = tuple(await self._storage.revoked_certificates(ended_ms))
+            self._serials = frozenset(each.serial for each in self._taken_back)
             self._listed_at = monotonic
         return self._taken_back
 

@@ -25,6 +25,7 @@ from firstboot.model import (
     Origin,
     Scope,
 )
+from firstboot.moments import moment_text
 from firstboot.observing import Observers
 from firstboot.secret import Secret
 from firstboot.steady_clock import SteadyClock
@@ -234,7 +235,7 @@ def _check_length(secret: Secret) -> None:
 
 
 def _until(until_ms: int) -> str:
-    return f"until {until_ms}"
+    return f"until {moment_text(until_ms)}"
 
 
 def _raise_unless_done(result: WriteResult, device: DeviceRef) -> None:

@@ -298,6 +298,7 @@ class TlsSite:
 
 
 TLS_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:!aNULL:!SHA1:!AESCCM:@SECLEVEL=2"
+DTLS_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AESCCM:ECDHE+AES:!aNULL:!SHA1:@SECLEVEL=2"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -321,6 +322,10 @@ class TlsConfig:
 
     ciphers: str = TLS_CIPHERS
     """What is offered in TLS 1.2, in OpenSSL's words. TLS 1.3 has good ones only."""
+
+    dtls_ciphers: str = DTLS_CIPHERS
+    """What is offered in DTLS, which is 1.2 always. Devices that know nothing but the CCM_8 of RFC 7252 need
+    ``ECDHE+AESGCM:ECDHE+AESCCM8:@SECLEVEL=0``."""
 
 
 CORE_SECTIONS: Mapping[str, type] = {

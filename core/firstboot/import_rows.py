@@ -125,7 +125,7 @@ def _check_columns(columns: Sequence[object], unknown: Sequence[str], name_colum
     if unknown:
         raise InvalidValue(
             f"No such column: {', '.join(map(repr, unknown))}. There are {', '.join(COLUMNS)}; "
-            "name those that are to be left out."
+            "leave a column out with --ignore, and say with --name-column which has the names."
         )
     if "name" not in columns:
         raise InvalidValue(f"There is no column {name_column!r}, which has the names of the devices.")

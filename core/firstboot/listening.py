@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from firstboot.config import Address
 from firstboot.errors import StartRefused
 
-ENCRYPTED_LISTENERS = frozenset({"https", "mqtts", "mqttwss"})
+ENCRYPTED_LISTENERS = frozenset({"https", "mqtts", "mqttwss", "coaps"})
 BACKLOG = 4096
 """Connections that may wait to be accepted: a fleet comes back at once after a power cut (threat MQ-13)."""
 

@@ -58,6 +58,12 @@ class Tls:
         """Return the server's side of a new connection; see `Contexts.connection`."""
         return self._contexts.connection(asks_for_certificate=asks_for_certificate)
 
+    def datagram_connection(
+        self, *, asks_for_certificate: bool, cookie: bytes
+    ) -> tuple[SSL.Connection, set[tuple[int, int]]]:
+        """Return the server's side of a new connection of DTLS; see `Contexts.datagram_connection`."""
+        return self._contexts.datagram_connection(asks_for_certificate=asks_for_certificate, cookie=cookie)
+
     # -- new files ---------------------------------------------------------------------------------
 
     async def reload(self) -> bool:

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 from OpenSSL import SSL
-from OpenSSL.crypto import FILETYPE_ASN1, dump_certificate
 
-from firstboot.model import PeerCertificate
 from firstboot.tls import Tls
-from firstboot.tls_contexts import EXPIRED, NOT_YET_VALID, reason_of
+from firstboot.tls_contexts import reason_of
+from firstboot.tls_peer import peer_certificate
 from firstboot.tls_settings import PEER_CERTIFICATE
 
 PIECE = 16_384
@@ -264,18 +263,7 @@ class TlsConnection(asyncio.Transport, asyncio.Protocol):
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         if name == PEER_CERTIFICATE:
-            return self._peer_certificate() or default
+            return peer_certificate(self._ssl, self._errors) or default
         if name == "sslcontext":  # by which others see that this is TLS
             return self._ssl.get_context()
         return self._transport.get_extra_info(name, default)
-
-    def _peer_certificate(self) -> PeerCertificate | None:
-        leaf = self._ssl.get_peer_certificate()
-        if leaf is None:
-            return None
-        der = dump_certificate(FILETYPE_ASN1, leaf)
-        sent = tuple(dump_certificate(FILETYPE_ASN1, each) for each in self._ssl.get_peer_cert_chain() or ())
-        beyond_dates = {error for error, depth in self._errors if depth or error not in (NOT_YET_VALID, EXPIRED)}
-        return PeerCertificate(
-            der=der, chain=sent[1:] if sent[:1] == (der,) else sent, is_trusted=not beyond_dates
-        )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 PEER_CERTIFICATE = "firstboot.peer_certificate"
 """Name of the `PeerCertificate` among what a transport tells of itself; None where there is none."""
-ENCRYPTED_BINDS = ("tls_bind", "wss_bind")
+ENCRYPTED_BINDS = ("tls_bind", "wss_bind", "dtls_bind")
 """Settings of any section by these names are listeners that need a certificate."""
 
 

@@ -1,6 +1,6 @@
 """Over MQTT, with ThingsBoard's Python SDK: a device opens itself for claiming, and waits for its owner.
 
-pip install tb-mqtt-client        # in an environment of its own: it brings another paho
+pip install tb-mqtt-client mmh3   # in an environment of its own: it brings another paho
 python3 device_claim.py --token TOKEN
 """
 

@@ -1,6 +1,6 @@
 """Over MQTT, with ThingsBoard's Python SDK: a gateway opens several of its devices for claiming.
 
-pip install tb-mqtt-client        # in an environment of its own: it brings another paho
+pip install tb-mqtt-client mmh3   # in an environment of its own: it brings another paho
 python3 gateway_claim.py --token TOKEN valve-1=SECRET valve-2=SECRET
 """
 

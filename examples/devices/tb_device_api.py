@@ -1,6 +1,6 @@
 """Over MQTT, with ThingsBoard's Python SDK: a device that reports, keeps to its settings, and answers calls.
 
-pip install tb-mqtt-client        # in an environment of its own: it brings another paho
+pip install tb-mqtt-client mmh3   # in an environment of its own: it brings another paho
 python3 tb_device_api.py --host 127.0.0.1 --key KEY --secret SECRET --name meter-1
 """
 

@@ -198,3 +198,35 @@ async def test_pl_6_an_odd_certificate_of_a_device_is_no_error_of_whoever_looks_
         await world.services.devices.revoke_credentials(house.device, actor="test")
 
     assert (shown.status_code, shown.json()) == (200, {"certificates": []})
+
+
+# -- what everybody may know proves nothing ----------------------------------------------------------
+
+
+async def test_pv_3_a_profile_of_certificates_with_another_strategy_is_not_proven_by_its_certificate(
+    tmp_path: Path,
+) -> None:
+    async with world_of(tmp_path) as world:
+        house = await world.house("aardvark")
+        admin = await world.person(house.admin)
+        ours = f"/api/firstboot/profiles/{house.profile.public_id}"
+        pem = authority("maker").pem.decode()
+        assert (await admin.patch(f"{ours}/certificates", json={"authority": pem})).status_code == 200
+        theirs = (await admin.get(f"/api/deviceProfile/{house.profile.public_id}")).json()
+        known = {
+            "provisionDeviceKey": theirs["provisionDeviceKey"],
+            "provisionDeviceSecret": theirs["profileData"]["provisionConfiguration"]["provisionDeviceSecret"],
+        }
+
+        theirs["provisionType"] = theirs["profileData"]["provisionConfiguration"]["type"] = (
+            "ALLOW_CREATE_NEW_DEVICES"
+        )
+        refused = await admin.post("/api/deviceProfile", json=theirs)
+        changed = await admin.patch(ours, json={"strategy": "allow-create-new"})
+        answer = await world.server.post({**known, "deviceName": "stolen"})
+        rotated = (await admin.post(f"{ours}/rotate-secret")).json()
+
+    assert refused.status_code == 400
+    assert (changed.status_code, changed.json()["provisionKey"]) == (200, None)
+    assert answer["status"] == "NOT_FOUND"
+    assert rotated["provisionKey"] not in (None, known["provisionDeviceKey"])

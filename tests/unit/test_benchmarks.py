@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from benchmarks import frames, report, scripts
+from benchmarks import coap, frames, report, scripts
 from benchmarks.arithmetic import latency_multiple, median_ratio, percentile
 from benchmarks.bench import Rate, Row
 from benchmarks.client import Load
@@ -20,6 +20,8 @@ from benchmarks.listener import Listener
 from benchmarks.rows import MEASUREMENTS
 from benchmarks.servers import Missing, find_program, firstboot, own_reference
 from benchmarks.targets import TARGETS, Target
+
+from firstboot_plugins.transports.coap.messages import Code, Message, Option, Type, decode, empty
 
 TOP = Path(__file__).parents[2]
 LOAD = Load(script="", port=1, seconds=1, prefix="ab12", key="key", secret="secret", devices=7)
@@ -137,6 +139,70 @@ def test_clients_that_subscribe_at_the_same_time_are_never_the_same_device() -> 
     assert len({requests(number)[0] for number in range(LOAD.devices)}) == LOAD.devices
 
 
+def test_a_request_over_coap_is_one_that_is_understood() -> None:
+    message = decode(coap.post(0x1234_5678, b"body"))
+
+    assert (message.type, message.code, message.id) == (Type.CON, Code.POST, 0x5678)
+    assert (message.token, message.payload) == (b"\x12\x34\x56\x78", b"body")
+    assert message.options == tuple((int(Option.URI_PATH), part) for part in (b"api", b"v1", b"provision"))
+
+
+# -- what a socket for CoAP takes for an answer ------------------------------------------------------
+
+
+class _Wire(asyncio.DatagramTransport):
+    """Keeps what is sent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[bytes] = []
+
+    def sendto(self, data: bytes | bytearray | memoryview, addr: object = None) -> None:
+        self.sent.append(bytes(data))
+
+    def abort(self) -> None:
+        pass
+
+
+@pytest.fixture
+async def asked() -> tuple[coap.CoapSocket, _Wire, asyncio.Task[None]]:
+    """Return a socket that has sent its request, and waits."""
+    socket, wire = coap.CoapSocket(), _Wire()
+    socket.connection_made(wire)
+    cycle = asyncio.create_task(socket.cycle((coap.post(7, b"body"),), (b"SUCCESS",)))
+    await asyncio.sleep(0)
+    return socket, wire, cycle
+
+
+def answer(type_: Type, token: int = 7, payload: bytes = b"SUCCESS") -> bytes:
+    return Message(type_, Code.CREATED, 99, token.to_bytes(4, "big"), (), payload).encode()
+
+
+async def test_an_answer_that_comes_later_is_waited_for_and_acknowledged(
+    asked: tuple[coap.CoapSocket, _Wire, asyncio.Task[None]],
+) -> None:
+    socket, wire, cycle = asked
+
+    socket.datagram_received(empty(Type.ACK, 7), None)
+    assert not socket.done.done()
+    socket.datagram_received(answer(Type.CON), None)
+
+    await cycle
+    assert wire.sent[1:] == [empty(Type.ACK, 99)]
+
+
+@pytest.mark.parametrize("wrong", [answer(Type.ACK, token=8), answer(Type.ACK, payload=b"FAILURE")])
+async def test_another_answer_is_a_failure(
+    asked: tuple[coap.CoapSocket, _Wire, asyncio.Task[None]], wrong: bytes
+) -> None:
+    socket, _, cycle = asked
+
+    socket.datagram_received(wrong, None)
+
+    with pytest.raises(RuntimeError, match="answer"):
+        await cycle
+
+
 # -- what a listener hears ---------------------------------------------------------------------------
 
 
@@ -252,6 +318,7 @@ def test_a_row_that_does_not_exist_is_refused() -> None:
     "row",
     [
         pytest.param("http-keep-alive", id="provisions, and counts the devices"),
+        pytest.param("coap-sqlite", id="provisions over CoAP, and counts the devices"),
         pytest.param("publish-telemetry", id="reports, and reads the values", marks=needs_mosquitto),
         pytest.param("publish-broker", id="publishes, and counts what is heard", marks=needs_mosquitto),
     ],

@@ -6,7 +6,15 @@ import logging
 
 import pytest
 
-from firstboot.throttle import MAX_HELD_BACK, MAX_SOURCES, WINDOW_S, FailureThrottle, TokenBucket, source_of
+from firstboot.throttle import (
+    MAX_HELD_BACK,
+    MAX_REPORTS,
+    MAX_SOURCES,
+    WINDOW_S,
+    FailureThrottle,
+    TokenBucket,
+    source_of,
+)
 
 
 class Now:
@@ -103,12 +111,12 @@ def test_pv_2_sources_are_bounded_and_the_oldest_gives_way(
     throttle: FailureThrottle, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(5):
-        throttle.record("first")
+        throttle.is_news("first")
     for number in range(MAX_SOURCES):
-        throttle.record(str(number))
+        throttle.is_news(str(number))
 
     assert summaries(caplog) == [("first", 5, 2)]
-    assert throttle.record("first").report
+    assert throttle.is_news("first")
 
 
 def test_pv_2_answers_held_back_at_the_same_time_are_bounded(throttle: FailureThrottle, now: Now) -> None:
@@ -121,6 +129,19 @@ def test_pv_2_answers_held_back_at_the_same_time_are_bounded(throttle: FailureTh
 
     assert sum(delay > 0 for delay in delays) == MAX_HELD_BACK
     assert later == 2.0
+
+
+def test_se_6_sources_without_end_are_not_all_reported(
+    throttle: FailureThrottle, now: Now, caplog: pytest.LogCaptureFixture
+) -> None:
+    reported = [throttle.record(str(number)) for number in range(MAX_REPORTS + 5)]
+    now.s += WINDOW_S
+    again = throttle.record("another")
+
+    assert [each.report for each in reported] == [True] * MAX_REPORTS + [False] * 5
+    assert {each.delay_s for each in reported} == {0.0}
+    assert again.report
+    assert summaries(caplog) == [("all", MAX_REPORTS + 5, 5)]
 
 
 def test_what_is_only_counted_holds_nothing_back(throttle: FailureThrottle) -> None:

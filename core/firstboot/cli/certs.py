@@ -24,7 +24,9 @@ def init(
     host: Annotated[
         list[str] | None,
         typer.Option(
-            "--host", help="A name or address by which devices reach the server; several times for several."
+            "--host",
+            metavar="<host>",
+            help="A name or address by which devices reach the server; several times for several.",
         ),
     ] = None,
     directory: Annotated[

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from firstboot.config import ConfigSource, config_file, parse_duration
-from firstboot.errors import FirstbootError, InvalidValue
+from firstboot.errors import FirstbootError, InvalidValue, NotFound
 from firstboot.model import DEFAULT_TENANT
 from firstboot.moments import moment_text, read_moment
 
@@ -51,8 +51,15 @@ def with_core(file: Path | None, work: Callable[[Any], Awaitable[None]]) -> None
     async def main() -> None:
         foundation = lay_foundation(source_of(file))
         set_up_logging("WARNING", "text")
+        data_dir = foundation.config.server.data_dir.absolute()
+        is_new = not data_dir.exists()
         async with open_core(foundation, Clock()) as core:
-            await work(core)
+            try:
+                await work(core)
+            except NotFound:
+                if is_new:
+                    typer.echo(f"{data_dir} was made just now, and is empty: is this the right folder?", err=True)
+                raise
 
     run(main)
 

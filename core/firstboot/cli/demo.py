@@ -1,4 +1,4 @@
-"""What ``firstboot quickstart`` prints: how to provision a device, and every device that comes up."""
+"""What ``firstboot quickstart`` prints first: how to provision a device, and how to claim one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import sys
-import time
 from dataclasses import replace
 from uuid import UUID
 
@@ -17,9 +16,7 @@ from firstboot import __version__
 from firstboot.app import Server
 from firstboot.config import Address, AdminConfig
 from firstboot.errors import AlreadyExists, NotFound
-from firstboot.events import DeviceConnected, DeviceDisconnected, DeviceProvisioned, ProvisioningRefusal
 from firstboot.first_admin import FILE_NAME
-from firstboot.hookspecs import API_VERSION, hookimpl
 from firstboot.model import DEFAULT_TENANT, DeviceProfile
 from firstboot.profiles import NewProfile
 from firstboot.secret import random_text
@@ -69,6 +66,10 @@ Provision a device over MQTT, with the answer on the same connection (package mo
     print(C.provision("{mqtt_host}", "{key}", "{secret}", port={mqtt_port}, device_name="{sdk_name}"))'
 """
 
+_CLAIM = """\
+Whoever buys a device claims it at http://{http}/claim
+"""
+
 _TAIL = """\
 Look at them, in another terminal in this folder:  {command} device list{config_hint}
 
@@ -102,7 +103,8 @@ async def _show(server: Server) -> None:
 
     first_password = data_dir / FILE_NAME
     administrator = [_ADMINISTRATOR] if http and first_password.exists() else []
-    parts = [_HEAD, *([_HTTP] if http else []), *([_MQTT] if mqtt else []), *administrator, _TAIL]
+    claim = [_CLAIM] if http and server.core.foundation.plugins.is_active("claim-page") else []
+    parts = [_HEAD, *([_HTTP] if http else []), *([_MQTT] if mqtt else []), *administrator, *claim, _TAIL]
     typer.echo(
         "\n".join(parts).format(
             version=__version__,
@@ -181,33 +183,3 @@ async def _demo_profile(server: Server) -> NewProfile:
     if secret is None:
         raise NotFound(f"The profile {PROFILE!r} has no provision secret.")
     return NewProfile(profile, secret)
-
-
-class DevicePrinter:
-    """Observes, and prints a line for everything that a device does."""
-
-    FIRSTBOOT_API = API_VERSION
-
-    @hookimpl
-    async def firstboot_device_provisioned(self, event: DeviceProvisioned) -> None:
-        _line(
-            "+", event.device.name, f"provisioned over {event.origin.transport}, {event.credentials_type}", "green"
-        )
-
-    @hookimpl
-    async def firstboot_provisioning_refused(self, event: ProvisioningRefusal) -> None:
-        _line("!", event.device_name or "(no name)", f"refused: {event.code}. {event.reason}", "red")
-
-    @hookimpl
-    async def firstboot_device_connected(self, event: DeviceConnected) -> None:
-        _line(">", event.device.name, f"connected over {event.origin.transport}", "green")
-
-    @hookimpl
-    async def firstboot_device_disconnected(self, event: DeviceDisconnected) -> None:
-        why = "" if event.reason == "disconnected" else f": {event.reason}"
-        _line("<", event.device.name, f"disconnected{why}", "yellow")
-
-
-def _line(mark: str, device: str, what: str, colour: str) -> None:
-    shown = device if device.isprintable() else ascii(device)[1:-1]
-    typer.secho(f"{time.strftime('%H:%M:%S')} {mark} {shown}  {what}", fg=colour)

@@ -46,7 +46,9 @@ def import_devices(
     file: Annotated[
         Path, typer.Argument(help="Delivery list: CSV in UTF-8 with a header; - reads standard input.")
     ],
-    profile: Annotated[str | None, typer.Option(help="Profile of rows that name none; else the default one.")] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="Profile of rows that name none; else the default one.")
+    ] = None,
     customer: Annotated[str | None, typer.Option(help="Title of the customer who gets the devices.")] = None,
     generate_secrets: Annotated[
         bool, typer.Option("--generate-secrets", help="Make a claim secret for each device that has none.")

@@ -13,7 +13,7 @@ from firstboot.cli.common import ConfigOption, source_of
 if TYPE_CHECKING:
     from firstboot.core import Foundation
 
-_BINDS = ("bind", "tls_bind", "ws_bind", "wss_bind")
+_BINDS = ("bind", "tls_bind", "ws_bind", "wss_bind", "dtls_bind")
 """Settings of any section by these names say where to listen."""
 
 HostOption = Annotated[
@@ -39,7 +39,8 @@ def serve(config: ConfigOption = None, host: HostOption = None, ready_file: Read
 def quickstart(config: ConfigOption = None, host: HostOption = None, ready_file: ReadyFileOption = None) -> None:
     """Run the server with a demo profile. Shows how to provision the first device, and what devices do."""
     from firstboot import process
-    from firstboot.cli.demo import DevicePrinter, show_demo
+    from firstboot.cli.demo import show_demo
+    from firstboot.cli.device_lines import DevicePrinter
     from firstboot.core import ExtraPlugin
     from firstboot.logs import set_up_logging
 

@@ -34,7 +34,8 @@ Name = Annotated[str, typer.Argument(help="Name of the token.")]
 def create(
     name: Name,
     scope: Annotated[
-        list[str], typer.Option(help="What it may do: devices:read, 'publish:cmd/#', ... Repeatable.")
+        list[str],
+        typer.Option(metavar="<scope>", help="What it may do: devices:read, 'publish:cmd/#', ... Repeatable."),
     ],
     expires: Annotated[
         int | None,

@@ -97,7 +97,7 @@ class ClaimPageConfig:
     successful_claim_device: Text = "Device was successfully claimed!"
     """Shown when the device belongs to the customer."""
 
-    device_not_found: Text = "Device not found!"
+    device_not_found: Text = "Device not found! Please compare the name: capital letters count."
     """Shown for a name that no device has."""
 
     failed_claim_device: Text = "Failed to claim the device!"

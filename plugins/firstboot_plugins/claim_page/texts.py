@@ -53,7 +53,7 @@ TEXTS: Mapping[str, str] = {
     "activation_hint": "Welcome! With this password you log in from now on.",
     "new_password_label": "New password",
     "activation_button": "Save password",
-    "activation_refused": "This link is no longer good. Please ask for a new one.",
+    "activation_refused": "This link is no longer good. Log in if you have a password; else ask for a new link.",
     "activation_done_elsewhere": "Your password is saved. This page is for customers; your account is another.",
     # Claiming
     "claim_heading": "Which device is yours?",

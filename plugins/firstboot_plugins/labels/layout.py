@@ -118,19 +118,14 @@ def _name(name: str, size: float, width: float, measure: Measure) -> list[_Line]
 
 
 def _secret(groups: Sequence[str], size: float, width: float, measure: Measure) -> list[_Line] | None:
-    """Put groups into lines, as many as have room in each; None when a group is too wide."""
+    """Put groups into lines, the same number into each; None when a group is too wide."""
     if len(groups) == 1:
         one_line = min(size, width / max(measure(groups[0], True), 0.01))
         size = one_line if one_line >= max(SMALLEST, _SHRUNK * size) else size
         texts = _wrap(groups[0], width / size + 1e-9, measure, mono=True)
     else:
-        texts = []
-        for group in groups:
-            longer = f"{texts[-1]} {group}" if texts else group
-            if texts and measure(longer, True) * size <= width:
-                texts[-1] = longer
-            else:
-                texts.append(group)
+        each = next((n for n in (4, 2) if measure(" ".join(groups[:n]), True) * size <= width), 1)
+        texts = [" ".join(groups[at : at + each]) for at in range(0, len(groups), each)]
     if any(measure(text, True) * size > width for text in texts):
         return None
     return [_Line(text, size, True, 0.0 if index else _GAP) for index, text in enumerate(texts)]

@@ -18,6 +18,7 @@ from firstboot_plugins.strategies.certificate_options import MAX_CERTIFICATES
 
 MAX_BYTES = 16_384
 _MIN_RSA_BITS, _MAX_RSA_BITS = 2048, 8192
+_MAX_EXPONENT_BITS = 64
 _CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 _UNREADABLE = (ValueError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension)
 
@@ -53,6 +54,9 @@ def check_path(shown: list[x509.Certificate], authority: x509.Certificate, now: 
     Raises: `NotTrusted`.
     """
     leaf, *others = shown
+    # Before anything is tried with them: strangers make keys with which one signature takes a hundredth of a second.
+    _check_key(leaf)
+    others = [each for each in others if _has_good_key(each)]
     verifier = (
         verification.PolicyBuilder()
         .store(verification.Store([authority]))
@@ -105,16 +109,19 @@ def _read(der: bytes) -> x509.Certificate:
     return certificate
 
 
-def _check_key(certificate: x509.Certificate) -> None:
+def _has_good_key(certificate: x509.Certificate) -> bool:
     try:
         key = certificate.public_key()
     except _UNREADABLE:
-        raise NotTrusted("a key that cannot be read") from None
+        return False
     if isinstance(key, rsa.RSAPublicKey):
-        good = _MIN_RSA_BITS <= key.key_size <= _MAX_RSA_BITS
-    else:
-        good = isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, _CURVES)
-    if not good:
+        is_cheap = key.public_numbers().e.bit_length() <= _MAX_EXPONENT_BITS
+        return is_cheap and _MIN_RSA_BITS <= key.key_size <= _MAX_RSA_BITS
+    return isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, _CURVES)
+
+
+def _check_key(certificate: x509.Certificate) -> None:
+    if not _has_good_key(certificate):
         raise NotTrusted("a key that is neither RSA from 2048 bits nor EC from P-256")
 
 

@@ -128,7 +128,7 @@ def _check_replacing(
     known = certificate_of(current)
     if options.is_lax or known is None:
         return
-    # With a certificate of its maker a device may ask for others, however new those are that it has from elsewhere.
+    # With its maker's certificate a device may ask for others, however new those are that it has from elsewhere.
     is_of_its_kind = request.wanted.certificate == leaf_text(leaf) or leaf.issuer == known.issuer
     if is_of_its_kind and leaf.not_valid_before_utc < known.not_valid_before_utc:
         raise ProvisioningRefused(

@@ -230,6 +230,23 @@ async def test_opening_an_invitation_uses_nothing_of_it_and_a_used_one_is_told(
     await visitor.is_told("activation", "This link is no longer good.")
 
 
+async def test_who_follows_a_used_invitation_logged_out_finds_the_way_to_log_in(
+    visitor: Visitor, shop: Shop
+) -> None:
+    link = await invitation(shop, "guest@example.com")
+    await visitor.open(link)
+    await visitor.view("activation").get_by_label("New password").fill(PASSWORD)
+    await visitor.view("activation").get_by_role("button", name="Save password").click()
+    await visitor.is_at("claim")
+    await visitor.page.get_by_role("button", name="Log out").click()
+    await visitor.is_at("log-in")
+
+    await visitor.open(link)
+    await visitor.view("activation").get_by_role("button", name="Log in").click()
+
+    await visitor.is_at("log-in")
+
+
 async def test_an_administrator_who_is_invited_has_a_password_then_and_no_session_here(
     visitor: Visitor, shop: Shop
 ) -> None:

@@ -88,7 +88,10 @@ def test_open_takes_a_secret_that_no_other_process_sees_and_does_not_repeat_it(c
     ],
 )
 def test_open_takes_the_last_moment(cli: CommandLine, options: list[str], until: str) -> None:
-    assert cli("claim", "open", "m-1", *options, "--json").json["open_until"] == until
+    done = cli("claim", "open", "m-1", *options, "--json")
+
+    assert done.json["open_until"] == until
+    assert ("nobody can claim m-1" in done.err) == (until < "2026")
 
     (window,) = shown(cli)["windows"]
     assert window["until"] == until
@@ -176,7 +179,7 @@ def test_release_asks_and_takes_the_device_from_its_customer(cli: CommandLine) -
 
 def test_history_says_who_did_what_newest_first(cli: CommandLine) -> None:
     """SE-7."""
-    cli("claim", "open", "m-1")
+    until = cli("claim", "open", "m-1", "--json").json["open_until"]
     sell(cli)
     cli("claim", "release", "m-1", "--yes")
     cli("device", "disable", "m-1")
@@ -185,6 +188,7 @@ def test_history_says_who_did_what_newest_first(cli: CommandLine) -> None:
 
     assert [row["event"] for row in rows] == ["device-unassigned", "device-assigned", "claim-window-opened"]
     assert all(row["actor"].startswith("cli:") for row in rows)
+    assert rows[-1]["detail"] == f"until {until}"
     assert [row["event"] for row in cli("claim", "history", "m-1", "--limit", "1", "--json").json] == [
         "device-unassigned"
     ]

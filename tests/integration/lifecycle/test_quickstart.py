@@ -122,6 +122,29 @@ def test_the_printed_commands_work_and_each_device_shows_up(tmp_path: Path) -> N
     assert "Traceback" not in terminal.text
 
 
+def test_what_becomes_of_a_device_that_is_for_sale_shows_up(tmp_path: Path) -> None:
+    for tool in ("curl", "mosquitto_pub"):
+        require_tool(tool)
+    with quickstart(tmp_path) as terminal:
+        page = terminal.wait_for(r"claims it at (http://\S+/claim)$")[1]
+        url = page.removesuffix("/claim")
+        token = json.loads(run(terminal.command("curl")))["credentialsValue"]
+        run(f"""curl -sf {url}/api/v1/{token}/claim -d '{{"secretKey":"red-green-4711-blue"}}'""")
+        terminal.wait_for(r"\? meter-1  may be claimed until \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+
+        admin = json.loads(run(terminal.command("curl .*/api/auth/login")))["token"]
+        call = f"curl -sf -H 'Authorization: Bearer {admin}' {url}/api"
+        customer = json.loads(run(f"""{call}/customer -d '{{"title":"Smith"}}'"""))["id"]["id"]
+        (device,) = json.loads(run(f"{call}/firstboot/devices"))["devices"]
+        owner = f"{call}/firstboot/devices/{device['id']}/owner --json"
+        run(f"""{owner} '{{"customerId":"{customer}"}}'""")
+        terminal.wait_for(r"\* meter-1  belongs to Smith \(assigned\)$")
+        run(f"""{owner} '{{"customerId":null}}'""")
+        terminal.wait_for(r"- meter-1  does not belong to Smith any more$")
+        assert "<title>" in run(f"curl -sf {page}")
+        assert terminal.end() == 0
+
+
 def test_a_second_start_prints_names_that_are_free(tmp_path: Path) -> None:
     require_tool("curl")
     with quickstart(tmp_path) as terminal:

@@ -58,14 +58,16 @@ async def test_co_1_an_address_is_sent_no_more_than_its_budget(line: Line, budge
 
 
 @pytest.mark.parametrize(("type_", "arrived"), [(Type.ACK, True), (Type.RST, False)])
-async def test_co_1_whoever_answers_a_message_is_verified(line: Line, type_: Type, arrived: bool) -> None:
+async def test_co_1_whoever_acknowledges_a_message_is_verified_and_whoever_rejects_it_is_not(
+    line: Line, type_: Type, arrived: bool
+) -> None:
     delivering = asyncio.create_task(line.deliver(None))
     await asyncio.sleep(0)
 
     line.deliveries.answered(Message(type_, Code.EMPTY, line.sent[0].id), HERE)
 
     assert await delivering is arrived
-    assert (HERE in line.verified, len(line.deliveries)) == (True, 0)
+    assert (HERE in line.verified, len(line.deliveries)) == (arrived, 0)
 
 
 async def test_co_1_other_numbers_and_other_peers_answer_nothing(line: Line) -> None:

@@ -104,3 +104,15 @@ def test_a_label_that_is_too_small_is_refused() -> None:
         lay_out(Label("m", "s" * 255, "https://x/claim#" + "s" * 255), 12, 12, "", measure)
     with pytest.raises(InvalidValue, match="too small"):
         lay_out(Label("m", "s", "https://x/claim#" + "n" * 3000), 500, 500, "", measure)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_lines_of_a_secret_are_equally_long(name: str) -> None:
+    sheet = FORMATS[name]
+    label = made("70B3D57ED005A1B2", "K7QWRT5M2X9DA4PC")
+
+    layout = lay_out(label, sheet.label_width, sheet.label_height, "", measure)
+
+    lines = [text.text for text in layout.texts if text.mono]
+    assert "".join(lines).replace(" ", "") == label.secret
+    assert len({len(line) for line in lines}) == 1

@@ -491,7 +491,7 @@ async def test_the_suite_catches_a_storage_that_counts_one_page() -> None:
         *(
             (kind, "claims")
             for kind in (
-                ForgetsState, ForgetsDevices, KeepsWindowsOfTheOwned, LeavesFollowersBehind, IsLateByAMoment,
+                ForgetsState, ForgetsDevices, KeepsWindowsOfTheOwned, LeavesFollowersBehind,
                 KeepsTheFirstWindow, ForgetsKeptSecrets, ClosesWindowsButNotTheData, LeavesHalfOfASignUp,
                 LosesGateways,
             )

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from firstboot.errors import VersionConflict
 from firstboot.model import DeviceProfile, ProfileLimits, ReprovisionPolicy
-from firstboot.profiles import MAX_BOUND, parse_networks
+from firstboot.profiles import MAX_BOUND, parse_networks, with_strategy
 from firstboot_plugins.admin.operation import Call, operation, tenant_admins
 from firstboot_plugins.admin.own.in_path import profile_in_path
 from firstboot_plugins.admin.own.problems import FIRSTBOOT
@@ -197,7 +197,7 @@ OPERATIONS = (list_all, show, change, rotate_secret)
 
 def _changed(profile: DeviceProfile, sent: ProfileChange) -> DeviceProfile:
     if sent.strategy is not None:
-        profile = replace(profile, strategy=sent.strategy)
+        profile = with_strategy(profile, sent.strategy)
     if sent.enabled is not None:
         profile = replace(profile, enabled=sent.enabled)
     if sent.reprovision is not None:

@@ -73,10 +73,12 @@ def check(sent: GivenProfile) -> None:
 def proof(sent: GivenProfile) -> Proof:
     """Return key and secret of a profile; an empty text is none, as no device can present it (PR-2).
 
-    Raises: `InvalidValue` for a certificate chain without certificate.
+    Raises: `InvalidValue` for a certificate chain without certificate, and for one that shall prove anything else.
     """
     secret = sent.provision.provision_device_secret or None
     if sent.provision_type is not ProvisionType.X509_CERTIFICATE_CHAIN:
+        if secret is not None and sent.provision_device_key == chain_hash(secret):
+            raise InvalidValue("Everybody may know a certificate. Give the profile another key and secret.")
         return Proof(sent.provision_device_key or None, Secret(secret) if secret else None)
     if secret is None or not normalise_chain(secret).strip():
         raise InvalidValue("Device profile certificate should be specified!")

@@ -24,6 +24,7 @@ function show(view) {
   }
   document.getElementById("loading").hidden = true;
   showWhen("logged-in", session.who() !== null);
+  showWhen("logged-out", session.who() === null);
   document.querySelector("[data-who]").textContent =
     session.who() === null ? "" : text("logged_in_as", { email: session.who() });
   const heading = document.getElementById(`${wanted}-heading`);

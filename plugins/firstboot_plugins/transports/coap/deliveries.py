@@ -19,6 +19,8 @@ MAX_RETRANSMIT = 4
 EXCHANGE_LIFETIME_S = 247.0
 PING_S = 0.4
 MOST = 10_000
+MAX_GUESSES = 8
+"""Numbers that an unknown peer may acknowledge, or reject, without having been sent anything with them."""
 
 Ended = Callable[[bool], None]
 
@@ -44,6 +46,9 @@ class Deliveries:
         self._open: dict[tuple[Peer, int], _Delivery] = {}
         # The first number of a peer is drawn: who does not get our messages cannot acknowledge them.
         self._numbers: Kept[Peer, int] = Kept(monotonic, life_s=2 * EXCHANGE_LIFETIME_S, most=MAX_VERIFIED)
+        self._guesses: Kept[Peer, int] = Kept(monotonic, life_s=EXCHANGE_LIFETIME_S, most=MAX_VERIFIED)
+        self._late: Kept[tuple[Peer, int], bool] = Kept(monotonic, life_s=EXCHANGE_LIFETIME_S, most=MAX_VERIFIED)
+        """Questions for a sign of life that nobody waits for any more: slow peers answer them still."""
 
     def __len__(self) -> int:
         return len(self._open)
@@ -86,7 +91,8 @@ class Deliveries:
         except TimeoutError:
             pass
         finally:
-            self._open.pop(key, None)
+            if self._open.pop(key, None) is not None:
+                self._late.put(key, True)
 
     def _transmit(self, peer: Peer, message_id: int, delivery: _Delivery) -> None:
         if delivery.sent > MAX_RETRANSMIT:
@@ -101,12 +107,21 @@ class Deliveries:
 
     def answered(self, message: Message, peer: Peer) -> None:
         """Take an acknowledgement or a rejection."""
-        delivery = self._open.pop((peer, message.id), None)
+        key = peer, message.id
+        guesses = self._guesses.get(peer) or 0
+        if guesses >= MAX_GUESSES and peer not in self._verified:
+            return  # whoever spells out all numbers finds ours among them
+        delivery = self._open.pop(key, None)
         if delivery is None:
+            if peer not in self._verified and self._late.drop(key) is None:
+                self._guesses.put(peer, guesses + 1)
             return
         if delivery.timer is not None:
             delivery.timer.cancel()
-        self._verified.add(peer)
+        if message.type is Type.ACK or not delivery.data:  # a sign of life is a rejection (RFC 7252, 4.3)
+            self._verified.add(peer)
+        else:
+            self._verified.drop(peer)  # it knows nothing of the request that was answered
         delivery.ended(message.type is Type.ACK)
 
     def close(self) -> None:

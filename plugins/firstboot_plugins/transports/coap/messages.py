@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 MAX_TOKEN = 8
+MAX_OPTIONS = 64
+MAX_OPTION_BYTES = 4096
+"""Of the options together. A datagram has room for so many that reading them keeps everybody waiting (CO-4)."""
 _VERSION = 1
 _PAYLOAD_MARKER = 0xFF
 _HEADER = 4
@@ -101,9 +104,9 @@ class Message:
     code: int
     id: int
     token: bytes = b""
-    options: Options = ()
+    # Options and payloads hold secrets, such as the token in a path, which no log may show.
+    options: Options = field(default=(), repr=False)
     """Numbers and values, in the order of the numbers."""
-    # Payloads hold secrets, which no log may show.
     payload: bytes = field(default=b"", repr=False)
 
     def all(self, number: Option) -> list[bytes]:
@@ -154,8 +157,9 @@ def decode(data: bytes) -> Message:
     return Message(type_, code, message_id, data[_HEADER:start], options, data[payload_at:])
 
 
-def _options(data: bytes, at: int, malformed: MalformedMessage) -> tuple[Options, int]:
+def _options(data: bytes, start: int, malformed: MalformedMessage) -> tuple[Options, int]:
     """Return the options and where the payload begins."""
+    at = start
     options: list[tuple[int, bytes]] = []
     number = 0
     try:
@@ -170,6 +174,8 @@ def _options(data: bytes, at: int, malformed: MalformedMessage) -> tuple[Options
             length, at = _extended(first & 0b1111, data, at)
             number += delta
             if at + length > len(data) or number > 0xFFFF:
+                raise malformed
+            if len(options) == MAX_OPTIONS or at + length - start > MAX_OPTION_BYTES:
                 raise malformed
             options.append((number, data[at : at + length]))
             at += length

@@ -51,6 +51,9 @@ class Verified:
     def add(self, peer: Peer) -> None:
         self._peers.put(peer, True)
 
+    def drop(self, peer: Peer) -> None:
+        self._peers.drop(peer)
+
     def challenge(self, peer: Peer) -> bytes:
         """Return a value that only the peer can send back; nothing is kept of it."""
         at = int(self._monotonic()).to_bytes(8)[-_TIME_BYTES:]

@@ -1,0 +1,159 @@
+"""What may be sent over UDP in somebody else's name, and what one datagram may cost (threats CO-1 to CO-4)."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from tests.abuse.test_coap import bound_peer
+from tests.harness import TestServer
+from tests.integration.coap.raw_coap import OBSERVE, PROVISION, CoapPeer, block, coap_peer, coap_request
+from tests.integration.thingsboard_device.board import Board
+
+from firstboot import throttle
+from firstboot.model import ReprovisionPolicy, Scope
+from firstboot_plugins.transports.coap.messages import MAX_OPTIONS, Code, Message, Option, Type, empty
+
+TOKEN = b"spoofed"
+
+
+@pytest.fixture
+async def board(server: TestServer) -> Board:
+    board = await Board.make(server)
+    await board.set(Scope.SHARED, {f"key-{number}": "v" * 100 for number in range(100)})
+    return board
+
+
+async def begun(peer: CoapPeer, board: Board) -> Message:
+    """Register in somebody's name; return the answer, which somebody gets."""
+    peer.send(coap_request(Code.GET, f"api/v1/{board.token}/rpc", token=TOKEN, options=OBSERVE))
+    while (answer := await peer.hear()).code == Code.EMPTY:
+        pass
+    assert answer.type is Type.CON
+    return answer
+
+
+async def ratio(peer: CoapPeer, board: Board) -> float:
+    """Return by how much a request is answered with more bytes than it has."""
+    sent = peer.send(coap_request(Code.GET, f"api/v1/{board.token}/attributes", message_id=2, token=b"large"))
+    got = 0
+    while True:
+        data = await peer.receive()
+        got += len(data)
+        if data[1] != Code.EMPTY and data[4:9] == b"large":
+            return got / sent
+
+
+async def test_co_1_whoever_acknowledges_all_numbers_is_not_taken_for_the_one_who_was_sent_ours(
+    server: TestServer, board: Board
+) -> None:
+    async with coap_peer(server.coap_port) as spoofed:
+        answer = await begun(spoofed, board)
+        for distance in range(-20, 21):
+            spoofed.send(empty(Type.ACK, (answer.id + distance) % (1 << 16)))
+
+        assert await ratio(spoofed, board) <= 3
+
+
+async def test_co_1_whoever_rejects_an_answer_is_no_one_who_has_asked(server: TestServer, board: Board) -> None:
+    """As the machine does in whose name the request was sent, if CoAP is spoken there."""
+    async with coap_peer(server.coap_port) as victim:
+        answer = await begun(victim, board)
+        victim.send(empty(Type.RST, answer.id))
+
+        assert await ratio(victim, board) <= 3
+
+
+async def test_pv_6_a_delivery_is_not_confirmed_by_guessing(server: TestServer) -> None:
+    profile = await server.profile("retry", reprovision=ReprovisionPolicy.RETRY)
+    async with coap_peer(server.coap_port) as spoofed:
+        body = b'{"deviceName":"m","provisionDeviceKey":"%s","provisionDeviceSecret":"%s"}' % (
+            profile.key.encode(), profile.secret.encode(),
+        )  # fmt: skip
+        spoofed.send(coap_request(Code.POST, PROVISION, body, token=TOKEN))
+        while (answer := await spoofed.hear()).code == Code.EMPTY:
+            pass
+        for distance in range(-20, 21):
+            spoofed.send(empty(Type.ACK, (answer.id + distance) % (1 << 16)))
+        await spoofed.ping()
+        device = await server.device("m")
+
+    assert answer.type is Type.CON
+    assert device is not None
+    assert device.delivered_at_ms is None
+
+
+async def test_a_slow_device_is_heard_however_late_its_signs_of_life_come(
+    server: TestServer, board: Board
+) -> None:
+    """Its radio takes longer than the server waits; each answer comes when nobody waits for it any more."""
+    async with coap_peer(server.coap_port) as slow:
+        late = []
+        for number in range(12):
+            path = f"api/v1/{board.token}/attributes"
+            slow.send(coap_request(Code.GET, path, message_id=100 + number, token=b"%d" % number))
+            while (heard := await slow.hear()).token != b"%d" % number:
+                late.append(heard.id)
+        for each in late:
+            slow.send(empty(Type.RST, each))
+        answer = await begun(slow, board)
+        slow.send(empty(Type.ACK, answer.id))
+        await slow.ping()
+        first = await slow.ask(Code.GET, f"api/v1/{board.token}/attributes")
+
+    assert len(late) >= 12
+    assert len(first.payload) == 1024
+
+
+# -- CO-4: options without end ---------------------------------------------------------------------
+
+
+def bomb(count: int) -> bytes:
+    """Return a request that is fine, but for so many options without a value that may be ignored."""
+    request = coap_request(Code.POST, PROVISION, options=((Option.BLOCK1, block(0, True, 6)),)).encode()
+    return request + b"\x10" + bytes(count - 5)
+
+
+@pytest.mark.parametrize("count", [MAX_OPTIONS + 1, 60_000])
+async def test_co_4_a_datagram_full_of_options_is_not_read_to_its_end(server: TestServer, count: int) -> None:
+    demo = await server.profile()
+    async with coap_peer(server.coap_port) as peer:
+        peer.send(bomb(count))
+
+        assert await peer.receive() == empty(Type.RST, 1)
+        assert (await peer.provision(demo.request("m"))).code == Code.CREATED
+
+
+async def test_co_4_options_that_are_too_long_are_not_kept(server: TestServer) -> None:
+    async with coap_peer(server.coap_port) as peer:
+        peer.send(coap_request(Code.POST, PROVISION, options=((Option.REQUEST_TAG + 1000, bytes(5000)),)))
+
+        assert await peer.receive() == empty(Type.RST, 1)
+
+
+async def test_as_many_options_as_there_may_be_are_read(server: TestServer) -> None:
+    async with coap_peer(server.coap_port) as peer:
+        peer.send(bomb(MAX_OPTIONS))
+
+        assert (await peer.hear()).code == Code.BAD_REQUEST  # a block without its bytes
+
+
+# -- CO-2, SE-6: as many sources as one likes --------------------------------------------------------
+
+
+async def test_se_6_strangers_with_many_addresses_do_not_fill_the_logs(
+    server: TestServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(throttle, "MAX_REPORTS", 20)
+    caplog.set_level(logging.INFO)
+    body = b'{"provisionDeviceKey":"nobody","provisionDeviceSecret":"guessed"}'
+
+    for number in range(100):
+        async with bound_peer(server.coap_port, f"127.1.1.{number + 1}") as stranger:
+            assert (await stranger.ask(Code.POST, PROVISION, body)).code == Code.BAD_REQUEST
+            assert (await stranger.ask(Code.POST, "api/v1/guessed/telemetry", b"{}")).code == Code.UNAUTHORIZED
+
+    refused = [row for row in await server.audit() if row.entry.event == "provisioning-refused"]
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines.count("device refused") == len(refused)
+    assert lines.count("device refused") + lines.count("login refused") == 20
