@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from aiocoap import CREATED, Context, Message
-from aiocoap.resource import Resource, Site
+from aiocoap import CREATED, Context, Message  # type: ignore[import-untyped]
+from aiocoap.resource import Resource, Site  # type: ignore[import-untyped]
 
 
-class _Echo(Resource):
+class _Echo(Resource):  # type: ignore[misc]
     async def render_post(self, request: Message) -> Message:
         return Message(code=CREATED, payload=request.payload)
 

@@ -121,7 +121,7 @@ def _datagram_context(config: TlsConfig) -> SSL.Context:
     context = SSL.Context(SSL.DTLS_SERVER_METHOD)
     context.set_min_proto_version(_DTLS_1_2)
     context.set_max_proto_version(_DTLS_1_2)
-    context.set_options(SSL.OP_COOKIE_EXCHANGE | SSL.OP_NO_QUERY_MTU)
+    context.set_options(SSL.OP_NO_QUERY_MTU)
     context.set_cookie_generate_callback(lambda connection: connection.get_app_data().cookie)
     context.set_cookie_verify_callback(
         lambda connection, cookie: hmac.compare_digest(cookie, connection.get_app_data().cookie)

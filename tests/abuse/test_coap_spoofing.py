@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from pathlib import Path
 
 import pytest
 from tests.abuse.test_coap import bound_peer
-from tests.harness import TestServer
+from tests.harness import TestServer, running
 from tests.integration.coap.raw_coap import OBSERVE, PROVISION, CoapPeer, block, coap_peer, coap_request
 from tests.integration.thingsboard_device.board import Board
 
@@ -157,3 +159,41 @@ async def test_se_6_strangers_with_many_addresses_do_not_fill_the_logs(
     lines = [record.getMessage() for record in caplog.records]
     assert lines.count("device refused") == len(refused)
     assert lines.count("device refused") + lines.count("login refused") == 20
+
+
+# -- CO-3: uploads in the name of others -------------------------------------------------------------
+
+
+async def test_co_3_uploads_that_are_begun_in_the_name_of_others_make_room_for_who_is_there(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path, coap={"max_uploads": 20}) as server, coap_peer(server.coap_port) as peer:
+        demo = await server.profile()
+        first = (Option.BLOCK1, block(0, True, 0))
+        for number in range(20):
+            async with bound_peer(server.coap_port, f"127.1.2.{number + 1}") as spoofed:
+                spoofed.send(coap_request(Code.POST, PROVISION, bytes(16), options=(first,)))
+                assert (await spoofed.hear()).code == Code.CONTINUE
+
+        body = json.dumps(demo.request("m")).encode()
+        pieces = [body[at : at + 64] for at in range(0, len(body), 64)]
+        for number, piece in enumerate(pieces):
+            part = (Option.BLOCK1, block(number, piece is not pieces[-1], 2))
+            answer = await peer.ask(Code.POST, PROVISION, piece, options=(part,))
+
+    assert len(pieces) > 1
+    assert answer.code == Code.CREATED
+
+
+async def test_co_3_who_gives_no_sign_of_life_takes_nobodys_place(tmp_path: Path) -> None:
+    async with running(tmp_path, coap={"max_uploads": 1}) as server, coap_peer(server.coap_port) as peer:
+        begun = await peer.ask(Code.POST, PROVISION, bytes(16), options=((Option.BLOCK1, block(0, True, 0)),))
+        async with bound_peer(server.coap_port, "127.1.2.1") as spoofed:
+            spoofed.send(
+                coap_request(Code.POST, PROVISION, bytes(16), options=((Option.BLOCK1, block(0, True, 0)),))
+            )
+            while (refused := await spoofed.hear()).code == Code.EMPTY:
+                pass
+        goes_on = await peer.ask(Code.POST, PROVISION, bytes(16), options=((Option.BLOCK1, block(1, True, 0)),))
+
+    assert [begun.code, refused.code, goes_on.code] == [Code.CONTINUE, Code.SERVICE_UNAVAILABLE, Code.CONTINUE]

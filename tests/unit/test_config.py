@@ -120,6 +120,7 @@ OPTIONS: list[tuple[str, str, str, str, Any]] = [
     ("tls", "client_ca", '"ca.crt"', "ca.crt", Path("ca.crt")),
     ("tls", "min_version", '"1.3"', "'1.3'", "1.3"),
     ("tls", "ciphers", '"ECDHE+AESGCM"', "ECDHE+AESGCM", "ECDHE+AESGCM"),
+    ("tls", "dtls_ciphers", '"ECDHE+AESGCM"', "ECDHE+AESGCM", "ECDHE+AESGCM"),
 ]
 
 

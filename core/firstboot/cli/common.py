@@ -58,7 +58,7 @@ def with_core(file: Path | None, work: Callable[[Any], Awaitable[None]]) -> None
                 await work(core)
             except NotFound:
                 if is_new:
-                    typer.echo(f"{data_dir} was made just now, and is empty: is this the right folder?", err=True)
+                    typer.echo(f"firstboot: {data_dir} was made just now: is this the right folder?", err=True)
                 raise
 
     run(main)

@@ -54,7 +54,7 @@ def check_path(shown: list[x509.Certificate], authority: x509.Certificate, now: 
     Raises: `NotTrusted`.
     """
     leaf, *others = shown
-    # Before anything is tried with them: strangers make keys with which one signature takes a hundredth of a second.
+    # Before anything is tried with them: strangers make keys with which each signature takes ten milliseconds.
     _check_key(leaf)
     others = [each for each in others if _has_good_key(each)]
     verifier = (

@@ -341,6 +341,14 @@ def test_commands_leave_only_private_files_behind(cli: CommandLine) -> None:
     assert {stat.S_IMODE(file.stat().st_mode) for file in cli.data_dir().iterdir()} == {0o600}
 
 
+def test_who_looks_for_a_device_in_the_wrong_folder_is_told_where_was_looked(cli: CommandLine) -> None:
+    wrong_folder, mistyped = cli.try_("device", "show", "m-1"), cli.try_("device", "show", "m-1")
+
+    assert "is this the right folder?" in wrong_folder.err
+    assert str(cli.data_dir()) in wrong_folder.err
+    assert "folder" not in mistyped.err
+
+
 def _demo(cli: CommandLine) -> str:
     cli("profile", "create", "demo")
     return "demo"

@@ -1,8 +1,10 @@
-"""ThingsBoard over CoAP: the device API, with the access token in the path (contract 3.5, 4.2, section 6)."""
+"""ThingsBoard over CoAP: the device API (contract 3.5, 4.2, section 6).
+
+The access token is in the path. Over DTLS a device may leave it out and prove itself with its certificate.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -15,8 +17,9 @@ from firstboot.model import DeviceProfile, DeviceRef, Origin, Scope
 from firstboot_plugins.dialects.thingsboard import device_json
 from firstboot_plugins.dialects.thingsboard.claim_json import BadClaim, check_release
 from firstboot_plugins.dialects.thingsboard.claim_payloads import decode_claim
+from firstboot_plugins.dialects.thingsboard.coap_login import CoapLogin, origin_of
 from firstboot_plugins.dialects.thingsboard.coap_observing import ObservedAttributes, ObservedCalls
-from firstboot_plugins.dialects.thingsboard.device_requests import ask, device_of_token, read_attributes
+from firstboot_plugins.dialects.thingsboard.device_requests import ask, read_attributes
 from firstboot_plugins.dialects.thingsboard.device_topics import request_id
 from firstboot_plugins.dialects.thingsboard.refused_messages import RefusedMessages
 from firstboot_plugins.transports.coap.messages import Code
@@ -28,7 +31,7 @@ _NOTHING = b"{}"
 
 @dataclass(frozen=True, slots=True)
 class _Asker:
-    """The device whose token a request has, and what else a handler needs."""
+    """The device whose token a request has, or whose certificate, and what else a handler needs."""
 
     device: DeviceRef
     profile: DeviceProfile | None
@@ -55,6 +58,7 @@ class DeviceApi:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._refused = RefusedMessages(services.clock)
+        self._login = CoapLogin(services)
 
     # -- reports -----------------------------------------------------------------------------------
 
@@ -129,14 +133,12 @@ class DeviceApi:
     # -- every request -----------------------------------------------------------------------------
 
     async def serve(self, handler: _Handler, request: Request) -> Answer:
-        """Answer a request with a handler, if its token is a device's."""
-        origin = Origin(transport="coap", dialect="thingsboard", address=request.address)
+        """Answer a request with a handler, if its token, or its certificate, is a device's."""
+        origin = origin_of(request)
         judged_at = time.monotonic()
         try:
-            device = await device_of_token(self._services, request.path["token"])
+            device = await self._login.device(request)
             if device is None:
-                code, reason = "bad-credentials", "no device has this access token"
-                await asyncio.sleep(self._services.logins.refused(origin, code, reason))
                 return Answer(Code.UNAUTHORIZED)
             profile = self._services.profile_directory.get(device.profile_id)
             if profile is not None and profile.details.get("transportType") not in _TRANSPORT_TYPES:

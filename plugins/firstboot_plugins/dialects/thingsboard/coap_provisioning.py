@@ -7,8 +7,8 @@ from functools import partial
 
 from firstboot.app import Services
 from firstboot.errors import ProfileNotProven, Refused, Unavailable
-from firstboot.model import Origin
 from firstboot_plugins.dialects.thingsboard.certificate_proof import CertificateProof, provision
+from firstboot_plugins.dialects.thingsboard.coap_login import origin_of
 from firstboot_plugins.dialects.thingsboard.provisioning_formats import Formats
 from firstboot_plugins.dialects.thingsboard.provisioning_request import UnreadableRequest
 from firstboot_plugins.transports.coap.messages import Code
@@ -24,7 +24,7 @@ class Provision:
         self._proof = CertificateProof(services)
 
     async def answer(self, request: Request) -> Answer:
-        origin = Origin(transport="coap", dialect="thingsboard", address=request.address)
+        origin = origin_of(request)
         formats = Formats()
         try:
             wanted = formats.decode_request(request.payload, origin, self._provisioning.credential_types)

@@ -29,14 +29,16 @@ def resources(services: Services) -> list[CoapResource]:
             CoapResource(path, {Code.POST: provision, Code.GET: _not_to_be_read})
             for path in ("api/v1/provision", "api/v1/{token}/provision")
         ),
-        *(CoapResource(f"api/v1/{name}", {Code.POST: _no_token, Code.GET: _no_token}) for name in FEATURES),
+        # Without a token it must be a certificate that proves the device.
         *(
-            CoapResource(
-                f"api/v1/{{token}}/{name}", {Code.POST: posts[name], Code.GET: gets.get(name, _not_to_be_read)}
-            )
+            CoapResource(f"{path}/{name}", {Code.POST: posts[name], Code.GET: gets.get(name, others)})
+            for path, others in (("api/v1", _no_token), ("api/v1/{token}", _not_to_be_read))
             for name in FEATURES
         ),
-        CoapResource("api/v1/{token}/rpc/{id}", {Code.POST: device.answer_to_call, Code.GET: _not_to_be_read}),
+        *(
+            CoapResource(path, {Code.POST: device.answer_to_call, Code.GET: _not_to_be_read})
+            for path in ("api/v1/{token}/rpc/{id}", "api/v1/rpc/{id}")
+        ),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
 from firstboot.config import Address, Bind, Count, TimeLimit
 
@@ -12,10 +13,29 @@ _DEFAULT_BIND = Address("127.0.0.1", 5683)
 
 @dataclass(frozen=True, kw_only=True)
 class CoapConfig:
-    """Section ``[coap]``: CoAP on UDP, without encryption."""
+    """Section ``[coap]``: CoAP on UDP, without encryption and with DTLS."""
 
     bind: Bind = _DEFAULT_BIND
     """Where to listen; port 0 is any free port."""
+
+    dtls_bind: Bind | None = None
+    """Where to listen for CoAP over DTLS 1.2, with the certificates of ``[tls]``; without it there is none."""
+
+    client_certificates: Literal["off", "optional"] = "off"
+    """Whether DTLS asks devices for a certificate; one that nobody vouches for is accepted, and may be a device's
+    credentials."""
+
+    dtls_handshake_timeout: TimeLimit = timedelta(seconds=30)
+    """Time from a client's hello to the end of its handshake."""
+
+    dtls_idle_timeout: TimeLimit = timedelta(hours=48)
+    """After so long without a message a DTLS session ends."""
+
+    dtls_max_sessions: Count = 5000
+    """DTLS sessions, of about 70 KiB each; above, the one that was quiet longest ends."""
+
+    dtls_max_sessions_per_address: Count = 500
+    """The same, for one address (IPv6: /64)."""
 
     max_body: Count = 65536
     """Bytes of a device's request, all its blocks together."""

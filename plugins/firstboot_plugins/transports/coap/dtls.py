@@ -29,7 +29,7 @@ MAX_HANDSHAKES_OF_AN_ADDRESS = 32
 FAILURES_PER_MINUTE = 10
 """Handshakes of one address that are logged one by one."""
 CHECK_INTERVAL_S = 1.0
-_APPLICATION_DATA = 23
+_APPLICATION_DATA = bytes([23])
 
 
 class Dtls:
@@ -47,9 +47,7 @@ class Dtls:
         self._send = send
         self._cookies = Cookies(monotonic)
         self._rates = Rates(config.messages_per_second, config.burst, monotonic)
-        self._failures = FailureThrottle(
-            per_minute=FAILURES_PER_MINUTE, max_delay_s=0.0, monotonic=monotonic
-        )
+        self._failures = FailureThrottle(per_minute=FAILURES_PER_MINUTE, max_delay_s=0.0, monotonic=monotonic)
         self.handshakes = Sessions(
             monotonic,
             most=MAX_HANDSHAKES,
@@ -105,25 +103,23 @@ class Dtls:
 
     def datagram_received(self, datagram: bytes, where: Peer) -> None:
         """Take what came to the socket from an address."""
-        if not self._rates.take(where.address):
+        if not datagram or not self._rates.take(where.address):
             return
         handshake, session = self.handshakes.get(where), self.sessions.get(where)
         hello = read_hello(datagram)
         if hello is not None and all(each is None or each.random != hello.random for each in (handshake, session)):
             self._begin(hello, datagram, where)
-        elif handshake is not None and (session is None or datagram[:1] != bytes([_APPLICATION_DATA])):
+        elif handshake is not None and (session is None or datagram[:1] != _APPLICATION_DATA):
             self._go_on(handshake, datagram)
         elif session is not None:
             self._take(session, datagram)
 
     def _begin(self, hello: Hello, datagram: bytes, where: Peer) -> None:
-        """Take a hello. A client that has started again leaves its former session only when the new one is there."""
+        """Take a hello. A client's former session, if it has one, goes on until the new one is there."""
         if not self._cookies.fits(hello, where):
             self._send(hello_verify_request(hello, self._cookies.new(hello, where)), where)
             return
-        connection, errors = self._tls.datagram_connection(
-            asks_for_certificate=self._asks, cookie=hello.cookie
-        )
+        connection, errors = self._tls.datagram_connection(asks_for_certificate=self._asks, cookie=hello.cookie)
         peer = where._replace(session=next(self._numbers))
         session = Session(connection, errors, peer, hello.random, self._send)
         session.begin(datagram)
@@ -136,7 +132,7 @@ class Dtls:
         if session.is_open:
             where = _where(session.peer)
             self.handshakes.drop(where)
-            self._end(self.sessions.add(where, session))
+            self.sessions.add(where, session)
         self._look_after(session)
         self._hand_on(session, messages)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 
 from OpenSSL import SSL
@@ -128,23 +128,13 @@ class Session:
             self._connection.shutdown()
 
     def _flush(self) -> None:
-        """Send what OpenSSL has to say, as many records in a datagram as there is room for."""
+        """Send what OpenSSL has to say, each record in a datagram: some clients see the first one only."""
         pieces = []
         with suppress(SSL.WantReadError):
             while True:
                 pieces.append(self._connection.bio_read(65_536))
-        datagram = b""
-        for record in _records(b"".join(pieces)):
-            if datagram and len(datagram) + len(record) > MAX_DATAGRAM:
-                self._transmit(datagram, self.peer)
-                datagram = b""
-            datagram += record
-        if datagram:
-            self._transmit(datagram, self.peer)
-
-
-def _records(said: bytes) -> Iterator[bytes]:
-    while said:
-        size = _RECORD_HEADER + int.from_bytes(said[11:13])
-        yield said[:size]
-        said = said[size:]
+        said = b"".join(pieces)
+        while said:
+            size = _RECORD_HEADER + int.from_bytes(said[11:13])
+            self._transmit(said[:size], self.peer)
+            said = said[size:]

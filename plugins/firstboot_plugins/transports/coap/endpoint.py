@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
+from firstboot.model import PeerCertificate
 from firstboot.throttle import FailureThrottle
 from firstboot_plugins.transports.coap.config import CoapConfig
 from firstboot_plugins.transports.coap.exchanges import Exchange, Exchanges
@@ -50,10 +51,12 @@ class Endpoint:
         resources: Sequence[CoapResource],
         send: Callable[[bytes, Peer], None],
         monotonic: Callable[[], float],
+        certificate_of: Callable[[Peer], PeerCertificate | None] = lambda peer: None,
     ) -> None:
         self._config = config
         self._resources = resources
         self._send = send
+        self._certificate_of = certificate_of
         self._rates = Rates(config.messages_per_second, config.burst, monotonic)
         self._failures = FailureThrottle(per_minute=FAILURES_PER_MINUTE, max_delay_s=0.0, monotonic=monotonic)
         self.exchanges = Exchanges(config, send, monotonic)
@@ -97,6 +100,10 @@ class Endpoint:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def left(self, peer: Peer) -> None:
+        """Take note that nothing reaches the peer any more."""
+        self.observations.cancel_all(peer)
+
     # -- requests ----------------------------------------------------------------------------------
 
     async def _serve(self, exchange: Exchange) -> None:
@@ -129,10 +136,14 @@ class Endpoint:
         if refused is not None:
             raise Answered(refused)
         handler, path, query = find_handler(self._resources, message)
-        body, exchange.received = self.uploads.take(message, peer, exchange.received)
+        if self.uploads.are_full and message.first(Option.BLOCK1) is not None:
+            await self.outgoing.verify(exchange)
+        verified = self.outgoing.verified
+        body, exchange.received = self.uploads.take(message, peer, exchange.received, verified)
         observation = self._observation(message, peer)
         stops = observation is None and message.first(Option.OBSERVE) == STOP_OBSERVING
-        request = Request(path, query, body, peer.host, observation, stops_observing=stops)
+        certificate = self._certificate_of(peer)
+        request = Request(path, query, body, peer.host, observation, stops, certificate)
         reply = await self._ask(handler, request, observation)
         value = message.first(Option.BLOCK1)
         if value is not None:

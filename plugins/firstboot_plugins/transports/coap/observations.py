@@ -115,6 +115,7 @@ class Observations:
         self._most = most
         self.check_s = check_s
         self._all: dict[tuple[Peer, bytes], Observation] = {}
+        self._tokens: dict[Peer, set[bytes]] = {}
 
     def __len__(self) -> int:
         return len(self._all)
@@ -127,16 +128,26 @@ class Observations:
         """Add one; the former one with this token is over without a word, as RFC 7641 (3.1) has it."""
         self.cancel(observation.peer, observation.registration.token)
         self._all[observation.peer, observation.registration.token] = observation
+        self._tokens.setdefault(observation.peer, set()).add(observation.registration.token)
 
     def remove(self, observation: Observation) -> None:
         key = observation.peer, observation.registration.token
         if self._all.get(key) is observation:
             del self._all[key]
+            tokens = self._tokens[observation.peer]
+            tokens.remove(observation.registration.token)
+            if not tokens:
+                del self._tokens[observation.peer]
 
     def cancel(self, peer: Peer, token: bytes) -> None:
         observation = self._all.get((peer, token))
         if observation is not None:
             observation.close()
+
+    def cancel_all(self, peer: Peer) -> None:
+        """End those of a peer that has left."""
+        for token in list(self._tokens.get(peer, ())):
+            self.cancel(peer, token)
 
     def push(self, observation: Observation, reply: Reply, ended: Callable[[bool], None]) -> None:
         """Send an observer something, until it is acknowledged."""

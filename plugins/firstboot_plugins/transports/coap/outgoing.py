@@ -35,6 +35,13 @@ class Outgoing:
             echo is not None and self.verified.check(exchange.peer, echo)
         )
 
+    async def verify(self, exchange: Exchange) -> None:
+        """Ask the peer of a request for a sign of life, if it is not verified."""
+        if not exchange.is_verified:
+            # Small clients know nothing of Echo options, but every one answers this.
+            await self.deliveries.ping(exchange.peer)
+            exchange.is_verified = exchange.peer in self.verified
+
     def further(self, exchange: Exchange) -> Reply | None:
         """Return the part of an earlier answer that a request asks for; None when it asks for a new one.
 
@@ -49,9 +56,7 @@ class Outgoing:
         """
         most = _most(exchange)
         if most is not None and reply.size(exchange.message.token) > most:
-            # Small clients know nothing of Echo options, but every one answers this.
-            await self.deliveries.ping(exchange.peer)
-            exchange.is_verified = exchange.peer in self.verified
+            await self.verify(exchange)
         return self.downloads.reply(exchange.message, exchange.peer, reply, _most(exchange))
 
     def respond(self, exchange: Exchange, reply: Reply, arrived: Callable[[bool], None] | None = None) -> None:

@@ -26,6 +26,8 @@ class Peer(NamedTuple):
     port: int
     scope: int = 0
     local: bytes = b""
+    session: int = 0
+    """Of DTLS, never given twice; 0 without encryption. Whoever has one has shown at its beginning who it is."""
 
     @property
     def host(self) -> str:
@@ -45,8 +47,8 @@ class Verified:
         self._key = secrets.token_bytes(32)
         self._peers: Kept[Peer, bool] = Kept(monotonic, life_s=VERIFIED_S, most=MAX_VERIFIED)
 
-    def __contains__(self, peer: Peer) -> bool:
-        return self._peers.get(peer) is not None
+    def __contains__(self, peer: object) -> bool:
+        return isinstance(peer, Peer) and (peer.session != 0 or self._peers.get(peer) is not None)
 
     def add(self, peer: Peer) -> None:
         self._peers.put(peer, True)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from firstboot.model import PeerCertificate
 from firstboot_plugins.transports.coap.messages import Code
 
 TEXT = 0
@@ -67,6 +68,8 @@ class Request:
     """There when the device asks to observe, and there is room for it."""
     stops_observing: bool = False
     """Whether the device says that it does not want to observe any more; it does not."""
+    certificate: PeerCertificate | None = field(default=None, repr=False)
+    """What the peer has proven with over DTLS; None when it was not asked, or has none."""
 
     def parameter(self, name: str) -> str | None:
         """Return a parameter of the query, such as ``sharedKeys=a,b``; several are joined with commas."""
