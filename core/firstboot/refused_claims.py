@@ -52,8 +52,7 @@ class RefusedClaims:
             await self._end_weak_windows(device)
 
     async def by_plugin(self, asker: Asker, device: Device, refusal: ClaimRefused) -> None:
-        """Report that a plugin has refused a claim whose secret was right, which is no failure.
-        """
+        """Report that a plugin has refused a claim whose secret was right, which is no failure."""
         if self._failures.is_news(f"claims that plugins refuse {asker.actor}"):
             await self._report(asker, device.name, device, refusal)
 

@@ -33,10 +33,11 @@ class DtlsPeer(CoapPeer):
         """How many datagrams it sends before it falls silent."""
         self.be(who)
 
-    def be(self, who: Identity | None) -> None:
+    def be(self, who: Identity | None, *, ciphers: str = "DEFAULT") -> None:
         """Show this certificate, or none, in the next handshake."""
         self._context = SSL.Context(SSL.DTLS_CLIENT_METHOD)
         self._context.set_options(SSL.OP_NO_QUERY_MTU)
+        self._context.set_cipher_list(ciphers.encode())
         if who is not None:
             self._context.use_certificate(who.certificate)
             for each in who.above:
@@ -72,9 +73,11 @@ class DtlsPeer(CoapPeer):
         self.flush()
 
     def _end(self, why: str) -> None:
-        for future in (self.ended, self._open):
-            if not future.done():
-                future.set_exception(ConnectionError(why)) if future is self._open else future.set_result(why)
+        if not self.ended.done():
+            self.ended.set_result(why)
+        if not self._open.done():
+            self._open.set_exception(ConnectionError(why))
+            self._open.exception()  # whoever does not wait for it is not told in the log
 
     def said(self) -> bytes:
         """Return what DTLS would send now."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.doc_pages import DOCS
 from tests.harness import WAIT_S, running
 from tests.integration.coap.dtls_peer import Fate, dtls_peer, dtls_socket, listener_of, losing, relay, swapping
 from tests.integration.coap.raw_coap import OBSERVE, coap_request
@@ -203,3 +205,21 @@ async def test_ciphers_that_nobody_knows_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"tls\.dtls_ciphers"):
         async with fleet_at(tmp_path, CA, SERVER, coap=DTLS, tls={"dtls_ciphers": "NONE-SUCH"}):
             pass
+
+
+async def test_the_ciphers_of_the_smallest_devices_can_be_allowed(tmp_path: Path) -> None:
+    """RFC 7252, 9.1.3.3: CCM_8, which is not offered unless configured."""
+    guide = (DOCS / "how-to" / "coap-dtls.md").read_text()
+    ciphers = re.findall(r'dtls_ciphers = "(.*?)"', guide)[0]
+    for offered, works in ((None, False), (ciphers, True)):
+        tls = {} if offered is None else {"dtls_ciphers": offered}
+        directory = tmp_path / str(works)
+        directory.mkdir()
+        async with (
+            fleet_at(directory, CA, SERVER, coap=DTLS, tls=tls) as fleet,
+            dtls_socket(fleet.live.port("coaps")) as peer,
+        ):
+            peer.be(None, ciphers="ECDHE-ECDSA-AES128-CCM8:@SECLEVEL=0")
+            with contextlib.nullcontext() if works else pytest.raises(ConnectionError):
+                await peer.shake_hands()
+                assert (await peer.ask(Code.GET, "api/v1/attributes")).code == Code.UNAUTHORIZED

@@ -132,7 +132,7 @@ class Dtls:
         if session.is_open:
             where = _where(session.peer)
             self.handshakes.drop(where)
-            self.sessions.add(where, session)
+            self._end(self.sessions.add(where, session))
         self._look_after(session)
         self._hand_on(session, messages)
 

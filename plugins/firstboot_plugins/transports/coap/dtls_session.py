@@ -50,8 +50,8 @@ class Session:
         try:
             self._connection.DTLSv1_listen()
         except SSL.WantReadError:
-            # What OpenSSL did not like about it waits in its list of errors, where the next one who reads
-            # from whatever connection would find it; asked again, it begins with an empty list.
+            # What OpenSSL did not like about it waits in its list of errors, where before OpenSSL 4 the next one
+            # who reads from whatever connection finds it; asked again, it begins with an empty list.
             with suppress(SSL.Error):
                 self._connection.DTLSv1_listen()
             self.over = "no hello"
