@@ -46,6 +46,8 @@ logger = logging.getLogger(__name__)
 
 ADMINISTRATORS_DURATION = timedelta(days=365)
 """How long a window of an administrator is open who has not said until when: goods lie in stores."""
+DEVICE_SIDE = (ClaimOpener.DEVICE, ClaimOpener.ADMINISTRATOR)
+"""Who opens a device that has no owner yet; the first one's window stands before the other's."""
 OWNERS_DURATION = timedelta(hours=24)
 TOLD_PER_MINUTE = 5
 """Claim messages of one device that are audited one by one: it may send as many as it wants (threat OP-18)."""
@@ -150,9 +152,14 @@ class ClaimWindows:
 
         Without a secret one is made. ``until_ms`` None: for a year.
 
-        Raises: `InvalidValue`, `NotFound`, `Unavailable`.
+        Raises: `InvalidValue`, also for what could open nothing: a moment that is over, a device that somebody
+        owns; `NotFound`, `Unavailable`.
         """
         now_ms = self.now_ms()
+        if device.customer_id is not None:
+            raise InvalidValue(f"{device.name} belongs to a customer: release it first.")
+        if until_ms is not None and until_ms < now_ms:
+            raise InvalidValue("That moment is over; give a later one.")
         if secret is None:
             secret = new_claim_secret()
         if not secret:
@@ -190,6 +197,13 @@ class ClaimWindows:
         _raise_unless_done(result, device.ref)
         return OpenedWindow(secret, window.expires_at_ms)
 
+    async def use_up(self, device: Device, *, actor: str) -> None:
+        """Close what opened a device before it got its owner, and take its leave to open itself (contract 4.4).
+
+        Raises: `NotFound`, `Unavailable`.
+        """
+        await self._close(device, DEVICE_SIDE, actor, permission=True)
+
     async def close(
         self, device: Device, *, opened_by: Sequence[ClaimOpener] = tuple(ClaimOpener), actor: str
     ) -> None:
@@ -197,9 +211,16 @@ class ClaimWindows:
 
         Raises: `NotFound`, `Unavailable`.
         """
+        await self._close(device, opened_by, actor)
+
+    async def _close(
+        self, device: Device, opened_by: Sequence[ClaimOpener], actor: str, *, permission: bool = False
+    ) -> None:
         at_ms = self._clock.now_ms()
         audit = AuditEntry.of_device("claim-window-closed", device.ref, at_ms=at_ms, actor=actor)
-        write = CloseClaimWindows(device_id=device.id, opened_by=tuple(opened_by), audit=audit)
+        write = CloseClaimWindows(
+            device_id=device.id, opened_by=tuple(opened_by), permission=permission, audit=audit
+        )
         _raise_unless_done(await self._commits.submit(write), device.ref)
 
     async def _open(

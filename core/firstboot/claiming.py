@@ -8,7 +8,7 @@ from uuid import UUID
 
 from firstboot.claim_secrets import claim_digest, readings
 from firstboot.claim_throttle import ClaimThrottle
-from firstboot.claim_windows import ClaimWindows
+from firstboot.claim_windows import DEVICE_SIDE, ClaimWindows
 from firstboot.claimants import Asker, Claimant
 from firstboot.clock import Clock
 from firstboot.deciding_claims import ClaimDeciders
@@ -22,7 +22,6 @@ from firstboot.releasing import Releasing
 from firstboot.secret import Secret
 from firstboot.storage import Storage
 
-_DEVICE_SIDE = (ClaimOpener.DEVICE, ClaimOpener.ADMINISTRATOR)
 _Take = Callable[[Device, ClaimWindow], Awaitable[Device]]
 
 
@@ -130,7 +129,7 @@ class Claiming:
             raise ClaimRefused("expired", "The time to claim the device is over.")
         if device.customer_id is not None and opened.opened_by is not ClaimOpener.OWNER:
             # Somebody gave it to a customer while it was open: these windows have no use any more.
-            await self._windows.close(device, opened_by=_DEVICE_SIDE, actor=asker.actor)
+            await self._windows.use_up(device, actor=asker.actor)
             raise ClaimRefused(*owned)
         return opened
 
@@ -174,7 +173,7 @@ def _candidates(
     found = []
     if device.customer_id is not None and not yours and ClaimOpener.OWNER in by_opener:
         found.append(by_opener[ClaimOpener.OWNER])
-    own = [by_opener[opener] for opener in _DEVICE_SIDE if opener in by_opener]
+    own = [by_opener[opener] for opener in DEVICE_SIDE if opener in by_opener]
     still_open = [window for window in own if window.expires_at_ms >= now_ms]
     return [*found, *((still_open if all_open else still_open[:1]) or own)]
 

@@ -198,12 +198,30 @@ async def test_an_administrator_may_choose_secret_and_end() -> None:
     services = ClaimServices()
     device = await services.device()
 
-    opened = await services.windows.open_by_administrator(device, secret=Secret("s"), until_ms=5, actor="test")
+    until_ms = services.now_ms
 
-    assert (opened.secret, opened.until_ms) == (Secret("s"), 5)
+    opened = await services.windows.open_by_administrator(
+        device, secret=Secret("s"), until_ms=until_ms, actor="test"
+    )
+
+    assert (opened.secret, opened.until_ms) == (Secret("s"), until_ms)
     assert (await window(services, device, ClaimOpener.ADMINISTRATOR)).weak
     with pytest.raises(InvalidValue):
         await services.windows.open_by_administrator(device, secret=Secret(""), actor="test")
+
+
+async def test_an_administrator_is_told_what_could_open_nothing() -> None:
+    services = ClaimServices()
+    device, buyer = await services.device(), await services.buyer()
+    windows = services.windows
+
+    with pytest.raises(InvalidValue, match="over"):
+        await windows.open_by_administrator(device, until_ms=services.now_ms - 1, actor="test")
+    assert await windows.list(device) == []
+    await services.opened(device)
+    owned = await services.claim(buyer, device)
+    with pytest.raises(InvalidValue, match="release it first"):
+        await windows.open_by_administrator(owned, actor="test")
 
 
 async def test_cl_8_an_administrator_needs_no_permission() -> None:

@@ -79,10 +79,6 @@ def open_(
             print_json(fields)
         else:
             print_fields(fields)
-        if device.customer_id is not None:
-            typer.echo(f"{device.name} belongs to a customer: release it first, then open it again.", err=True)
-        elif opened.until_ms < core.clock.now_ms():
-            typer.echo(f"That is over: nobody can claim {device.name}. Give a later --until.", err=True)
 
     with_core(config, work)
 

@@ -43,6 +43,8 @@ class CloseClaimWindows:
 
     device_id: int
     opened_by: tuple[ClaimOpener, ...]
+    permission: bool = False
+    """Whether the attribute `CLAIMING_ALLOWED` goes too, so that the device opens itself no more."""
     audit: AuditEntry | None = None
 
 

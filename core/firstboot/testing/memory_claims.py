@@ -92,6 +92,8 @@ class ClaimWrites(DeviceWrites, PeopleWrites):
             self._tables.windows.pop((write.device_id, opener), None)
             if opener is ClaimOpener.ADMINISTRATOR:
                 self._tables.attributes.pop((write.device_id, Scope.SERVER, CLAIMING_DATA), None)
+        if write.permission:
+            self._tables.attributes.pop((write.device_id, Scope.SERVER, CLAIMING_ALLOWED), None)
 
     def _change_owner(self, write: ChangeOwner) -> int:
         for device_id in (write.device_id, *(follower.device_id for follower in write.followers)):

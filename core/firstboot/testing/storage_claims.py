@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from firstboot.model import CLAIMING_DATA, Attribute, ClaimOpener, ClaimWindow, Device, Scope
+from firstboot.model import CLAIMING_ALLOWED, CLAIMING_DATA, Attribute, ClaimOpener, ClaimWindow, Device, Scope
 from firstboot.storage import (
     CloseClaimWindows,
     CreateDevice,
@@ -163,6 +163,16 @@ class ClaimWindowTests(StorageSuite):
         await world.do(CloseClaimWindows(device_id=device.id, opened_by=(DEVICE,)))
 
         assert await world.audit() == before
+
+    async def test_the_permission_to_open_itself_goes_only_when_that_is_wished(self, world: World) -> None:
+        device = await world.make_device(attributes=(Attribute(Scope.SERVER, CLAIMING_ALLOWED, True),))
+        close = close_windows(device, *ClaimOpener)
+
+        await world.do(close)
+        assert (Scope.SERVER, CLAIMING_ALLOWED) in await attributes(world.storage, device.id)
+        await world.do(replace(close, permission=True))
+
+        assert await attributes(world.storage, device.id) == {}
 
     async def test_claiming_data_goes_with_the_administrators_window_alone(self, world: World) -> None:
         device = await world.make_device()

@@ -85,6 +85,8 @@ def close_windows(write: CloseClaimWindows, changes: Changes) -> Algorithm[Write
         yield Run(CLOSE_WINDOW, (write.device_id, opener.value))
         if opener is ClaimOpener.ADMINISTRATOR:
             yield from delete_attribute(write.device_id, Scope.SERVER, CLAIMING_DATA)
+    if write.permission:
+        yield from delete_attribute(write.device_id, Scope.SERVER, CLAIMING_ALLOWED)
     return _DONE
 
 

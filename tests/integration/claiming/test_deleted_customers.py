@@ -30,7 +30,7 @@ async def test_devices_are_told_and_what_opens_them_is_closed(stored: TestServer
         claimed = await buyer.claim(board, "s")
         assert (await board.told())[1] == {"claimed": True}
         await stored.services.releasing.offer(buyer.user, claimed, FROM_REST)
-        await stored.services.claim_windows.open_by_administrator(claimed, actor="test")
+        await stored.services.claim_windows.open_by_administrator(replace(claimed, customer_id=None), actor="test")
         assert len(await windows(board)) == 2
         events = stored.services.live_events.subscribe(1, {"device-released"})
 
