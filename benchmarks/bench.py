@@ -73,6 +73,7 @@ class Contestant:
     script: str
     database: Database | None = None
     """Where the devices are counted afterwards; None for a reference."""
+    clients: int = CLIENTS
 
 
 @dataclass
@@ -123,7 +124,7 @@ class Bench:
             script=contestant.script,
             port=server.port,
             seconds=seconds,
-            clients=CLIENTS,
+            clients=contestant.clients,
             prefix=secrets.token_hex(4),
             # Of the length of real ones, so that a reference gets requests of the same size.
             key=database.key if database else "k" * 20,

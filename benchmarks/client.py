@@ -18,6 +18,7 @@ from itertools import count
 
 from benchmarks.arithmetic import percentile
 from benchmarks.coap import CoapSocket
+from benchmarks.dtls import DtlsSocket
 from benchmarks.listener import listen
 from benchmarks.scripts import SCRIPTS, Script
 
@@ -133,7 +134,8 @@ async def run(load: Load) -> Result:
 
     async def open_connection(client: int) -> _Connection | CoapSocket:
         if script.is_coap:
-            return (await loop.create_datagram_endpoint(CoapSocket, remote_addr=("127.0.0.1", load.port)))[1]
+            kind = DtlsSocket if script.encrypts else CoapSocket
+            return (await loop.create_datagram_endpoint(kind, remote_addr=("127.0.0.1", load.port)))[1]
         _, connection = await loop.create_connection(
             lambda: _Connection(script), "127.0.0.1", load.port, ssl=_ANYBODY if script.encrypts else None
         )

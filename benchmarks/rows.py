@@ -13,7 +13,7 @@ from benchmarks.idle_rows import idle_at_the_broker, idle_at_the_door
 from benchmarks.import_rows import import_devices
 from benchmarks.servers import firstboot, mosquitto, own_reference, postgres
 from benchmarks.session_rows import connect, publish_broker, publish_telemetry, pubsub_connect
-from benchmarks.tls_rows import tls_handshake
+from benchmarks.tls_rows import dtls_handshake, tls_handshake
 
 
 def mqtt_sqlite(bench: Bench) -> Iterable[Row]:
@@ -98,6 +98,7 @@ MEASUREMENTS: Mapping[Callable[[Bench], Iterable[Row]], tuple[str, ...]] = {
     http_new_connection: ("http-new-connection",),
     coap_sqlite: ("coap-sqlite",),
     tls_handshake: ("tls-handshake",),
+    dtls_handshake: ("dtls-handshake",),
     connect: ("connect",),
     devices: ("devices-100k", "devices-1m"),
     pubsub_connect: ("pubsub-connect",),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
-from benchmarks.coap import post
+from benchmarks.coap import get_nothing, post
 from benchmarks.frames import (
     CONNACK,
     DISCONNECT,
@@ -49,9 +49,9 @@ class Script:
     listener: Callable[[Load], bytes] | None = None
     """Makes what one more client says, which subscribes to the messages of all others."""
     encrypts: bool = False
-    """Whether all this goes over TLS."""
+    """Whether all this goes over TLS, or DTLS."""
     is_coap: bool = False
-    """Whether a cycle is one datagram and its answer, from the same socket each time."""
+    """Whether a cycle is one datagram and its answer; over DTLS, from a new socket each time."""
 
 
 # -- MQTT 3.1.1 ------------------------------------------------------------------------------------
@@ -153,6 +153,10 @@ def _post_datagram(load: Load) -> Requests:
     return lambda number: (post(number, body(number)),)
 
 
+def _get_nothing(load: Load) -> Requests:
+    return lambda number: (get_nothing(number),)
+
+
 # -- all -------------------------------------------------------------------------------------------
 
 
@@ -171,6 +175,8 @@ def provisioning_request(load: Load) -> Callable[[int], bytes]:
 
 _SUCCESS = b'"SUCCESS"'
 _OWN_REQUEST = b'"deviceName"'
+_NOT_FOUND = b"\x54\x84"
+"""Of CoAP: 4.04, not to be confirmed."""
 
 SCRIPTS: Mapping[str, Script] = {
     "mqtt-provision": Script(requests=_provision, answers=(CONNACK, SUBACK, _SUCCESS), is_complete=is_whole),
@@ -201,6 +207,12 @@ SCRIPTS: Mapping[str, Script] = {
     ),
     "coap-echo": Script(
         requests=_post_datagram, answers=(_OWN_REQUEST,), is_complete=bool, keeps_connection=True, is_coap=True
+    ),
+    "dtls-nothing": Script(
+        requests=_get_nothing, answers=(_NOT_FOUND,), is_complete=bool, is_coap=True, encrypts=True
+    ),
+    "dtls-echo": Script(
+        requests=_get_nothing, answers=(b"nothing",), is_complete=bool, is_coap=True, encrypts=True
     ),
     "http-provision": Script(
         requests=_post(b"", b"/api/v1/provision"),

@@ -60,6 +60,12 @@ TARGETS: Mapping[str, Target] = {
         reach=0.6,
         aim=0.8,
     ),
+    "dtls-handshake": Target(
+        what="DTLS handshake and a CoAP request, for each second of the server's processor time",
+        reference="a bare asyncio DTLS echo's",
+        reach=None,
+        aim=None,
+    ),
     "connect": Target(what="device connect", reference="mosquitto's connect", reach=0.20, aim=0.40),
     "pubsub-connect": Target(
         what="device connect with a subscription at the broker",

@@ -94,7 +94,7 @@ class Authority:
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
             .add_extension(x509.SubjectAlternativeName([identity]), critical=False)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)  # type: ignore[arg-type]
-            .add_extension(_key_identifier(self.certificate), critical=False)
+            .add_extension(key_identifier(self.certificate), critical=False)
         )
         return builder.sign(self.key, hashes.SHA256())
 
@@ -113,22 +113,23 @@ class Authority:
             .issuer_name(self.certificate.subject)
             .last_update(now)
             .next_update(now + NEXT_LIST)
-            .add_extension(_key_identifier(self.certificate), critical=False)
+            .add_extension(key_identifier(self.certificate), critical=False)
             # It has to grow; the moment does, without a counter that servers would have to share.
             .add_extension(x509.CRLNumber(int(now.timestamp() * 1000)), critical=False)
         )
         return builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
-def make_authority(now: datetime) -> Authority:
-    """Make an authority that nobody else vouches for."""
+def make_authority(now: datetime, name: str | None = None) -> Authority:
+    """Make an authority that nobody else vouches for; without a name it gets one that no other has."""
     key = ec.generate_private_key(ec.SECP256R1())
     serial = x509.random_serial_number()
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Firstboot device authority {serial:x}"[:40])])
+    shown = name or f"Firstboot device authority {serial:x}"[:40]
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, shown)])
     certificate = (
         x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
+        .subject_name(subject)
+        .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(serial)
         .not_valid_before(now - EARLIER)
@@ -188,7 +189,8 @@ def _public(key: object) -> bytes:
     return encoded
 
 
-def _key_identifier(authority: x509.Certificate) -> x509.AuthorityKeyIdentifier:
+def key_identifier(authority: x509.Certificate) -> x509.AuthorityKeyIdentifier:
+    """Return the extension that says which key has signed a certificate."""
     try:
         own = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     except x509.ExtensionNotFound:

@@ -11,21 +11,22 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-    load_pem_private_key,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from firstboot.certificate_signing import EARLIER, key_usage
+from firstboot.certificate_signing import (
+    EARLIER,
+    Authority,
+    key_identifier,
+    key_usage,
+    make_authority,
+    read_authority,
+)
 from firstboot.errors import AlreadyExists, InvalidValue
 
-AUTHORITY_LIFE = timedelta(days=3650)
+AUTHORITY_NAME = "Firstboot development CA"
 SERVER_LIFE = timedelta(days=397)
 """No longer than browsers and phones accept."""
 
@@ -70,17 +71,16 @@ def make_certificates(files: DevelopmentFiles, hosts: Sequence[str], now: dateti
         raise AlreadyExists(f"{files.server} is there without {files.authority}. Choose another folder.")
     files.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if is_new:
-        authority_key = ec.generate_private_key(ec.SECP256R1())
-        authority = _authority(authority_key, now)
-        _write_key(files.authority_key, authority_key)
-        _write(files.authority, authority.public_bytes(Encoding.PEM), 0o644)
+        authority = make_authority(now, AUTHORITY_NAME)
+        _write(files.authority_key, authority.key_pem.encode(), 0o600)
+        _write(files.authority, authority.pem.encode(), 0o644)
     else:
-        authority, authority_key = _read_authority(files)
+        authority = _read_authority(files)
         _check_own(files, authority)
     key = ec.generate_private_key(ec.SECP256R1())
-    certificate = _server(key, names, authority, authority_key, now)
+    certificate = _server(key, names, authority, now)
     # A server that runs takes the two only once both are there and belong together.
-    _write_key(files.server_key, key)
+    _write(files.server_key, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
     _write(files.server, certificate.public_bytes(Encoding.PEM), 0o644)
     return is_new
 
@@ -99,76 +99,47 @@ def _name_of(host: str) -> x509.GeneralName:
     return x509.DNSName(name)
 
 
-def _builder(
-    subject: str, issuer: x509.Name | None, public_key: ec.EllipticCurvePublicKey, now: datetime, life: timedelta
-) -> x509.CertificateBuilder:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject[:64])])
+def _server(
+    key: ec.EllipticCurvePrivateKey, names: Sequence[x509.GeneralName], authority: Authority, now: datetime
+) -> x509.Certificate:
+    name = x509.NameAttribute(NameOID.COMMON_NAME, str(names[0].value)[:64])
     return (
         x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(issuer or name)
-        .public_key(public_key)
+        .subject_name(x509.Name([name]))
+        .issuer_name(authority.certificate.subject)
+        .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - EARLIER)
-        .not_valid_after(now + life)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
-    )
-
-
-def _authority(key: ec.EllipticCurvePrivateKey, now: datetime) -> x509.Certificate:
-    builder = _builder("Firstboot development CA", None, key.public_key(), now, AUTHORITY_LIFE)
-    return (
-        builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(key_usage(key_cert_sign=True, crl_sign=True), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-
-
-def _server(
-    key: ec.EllipticCurvePrivateKey,
-    names: Sequence[x509.GeneralName],
-    authority: x509.Certificate,
-    authority_key: ec.EllipticCurvePrivateKey,
-    now: datetime,
-) -> x509.Certificate:
-    builder = _builder(str(names[0].value), authority.subject, key.public_key(), now, SERVER_LIFE)
-    own_id = authority.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    return (
-        builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .not_valid_after(now + SERVER_LIFE)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(key_usage(digital_signature=True), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own_id), critical=False)
-        .sign(authority_key, hashes.SHA256())
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(key_identifier(authority.certificate), critical=False)
+        .sign(authority.key, hashes.SHA256())
     )
 
 
-def _read_authority(files: DevelopmentFiles) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+def _read_authority(files: DevelopmentFiles) -> Authority:
     try:
-        authority = x509.load_pem_x509_certificate(files.authority.read_bytes())
-        key = load_pem_private_key(files.authority_key.read_bytes(), password=None)
-    except (OSError, ValueError, TypeError) as error:
+        return read_authority(files.authority.read_text(), files.authority_key.read_text())
+    except (OSError, UnicodeDecodeError, InvalidValue) as error:
+        reason = str(error) if isinstance(error, InvalidValue) else type(error).__name__
         raise InvalidValue(
-            f"{files.authority} and its key cannot be read ({type(error).__name__}). Choose another folder."
+            f"{files.authority} and its key cannot be used ({reason.rstrip('.')}). Choose another folder."
         ) from None
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != authority.public_key():
-        raise InvalidValue(f"{files.authority_key} is not the key of {files.authority}. Choose another folder.")
-    return authority, key
 
 
-def _check_own(files: DevelopmentFiles, authority: x509.Certificate) -> None:
+def _check_own(files: DevelopmentFiles, authority: Authority) -> None:
     if not files.server.exists():
         return
     try:
-        x509.load_pem_x509_certificate(files.server.read_bytes()).verify_directly_issued_by(authority)
-    except (InvalidSignature, ValueError, TypeError):
-        raise AlreadyExists(
-            f"{files.server} is not of the authority in {files.authority}. Choose another folder."
-        ) from None
-
-
-def _write_key(file: Path, key: ec.EllipticCurvePrivateKey) -> None:
-    _write(file, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), 0o600)
+        is_own = authority.has_issued(x509.load_pem_x509_certificate(files.server.read_bytes()))
+    except ValueError:
+        is_own = False
+    if not is_own:
+        raise AlreadyExists(f"{files.server} is not of the authority in {files.authority}. Choose another folder.")
 
 
 def _write(file: Path, content: bytes, mode: int) -> None:

@@ -4,26 +4,36 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from firstboot.config import Address
 from firstboot.errors import StartRefused
 
-ENCRYPTED_LISTENERS = frozenset({"https", "mqtts", "mqttwss", "coaps"})
+LISTENERS: Mapping[str, tuple[str, str]] = {
+    "mqtt": ("mqtt", "bind"),
+    "mqtts": ("mqtt", "tls_bind"),
+    "mqttws": ("mqtt", "ws_bind"),
+    "mqttwss": ("mqtt", "wss_bind"),
+    "http": ("http", "bind"),
+    "https": ("http", "tls_bind"),
+    "coap": ("coap", "bind"),
+    "coaps": ("coap", "dtls_bind"),
+}
+"""The listeners by their names in the ready file, each with the section and the setting that say where."""
+ENCRYPTED_BINDS = frozenset({"tls_bind", "wss_bind", "dtls_bind"})
+"""Settings of any section by these names are listeners that need a certificate."""
 BACKLOG = 4096
 """Connections that may wait to be accepted: a fleet comes back at once after a power cut (threat MQ-13)."""
 
 
-def bound_sockets(section: str, config: object, settings: Mapping[str, str]) -> dict[str, socket.socket]:
-    """Return a TCP socket for each listener that has an address; none of them listens yet.
-
-    ``settings``: by listener, which setting of the section says where. Nowhere, that is None, is no listener.
+def bound_sockets(section: str, config: object) -> dict[str, socket.socket]:
+    """Return a TCP socket for each of the section's `LISTENERS` that has an address; none of them listens yet.
 
     Raises: `StartRefused` with all that is wrong with the addresses.
     """
     bound: dict[str, socket.socket] = {}
     refusals = []
-    for name, setting in settings.items():
+    for name, setting in _settings(section):
         address: Address | None = getattr(config, setting)
         try:
             if address is not None:
@@ -35,6 +45,10 @@ def bound_sockets(section: str, config: object, settings: Mapping[str, str]) -> 
             each.close()
         raise StartRefused("\n".join(refusals))
     return bound
+
+
+def _settings(section: str) -> Iterable[tuple[str, str]]:
+    return ((name, setting) for name, (of, setting) in LISTENERS.items() if of == section)
 
 
 def _reuse(new: socket.socket) -> None:
@@ -84,7 +98,7 @@ def open_listeners(listeners: Mapping[str, Address]) -> dict[str, Address]:
     return {
         name: address
         for name, address in listeners.items()
-        if name not in ENCRYPTED_LISTENERS and not is_loopback(address)
+        if not (name in LISTENERS and LISTENERS[name][1] in ENCRYPTED_BINDS) and not is_loopback(address)
     }
 
 

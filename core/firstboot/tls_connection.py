@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any
 
 from OpenSSL import SSL
 
+from firstboot.connection_layer import Arrivals, ConnectionLayer
 from firstboot.tls import Tls
 from firstboot.tls_contexts import reason_of
 from firstboot.tls_peer import peer_certificate
@@ -22,28 +23,6 @@ PIECE = 16_384
 """Bytes of the largest TLS record, and of what is read at once."""
 MAX_CHATTER = 65_536
 """Bytes that a peer may make TLS itself say after the handshake, such as new keys: nobody needs so much."""
-
-
-class Arrivals(Protocol):
-    """Where connections are counted that do not speak the inner protocol yet."""
-
-    def admit(self, peer: Arriving) -> None:
-        """Count one, and drop another if there are too many."""
-        ...
-
-    def leave(self, peer: Arriving) -> None:
-        """Count one no longer."""
-        ...
-
-
-class Arriving(Protocol):
-    """A connection that does not speak the inner protocol yet."""
-
-    address: str
-
-    def drop(self) -> None:
-        """Close at once."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,34 +41,19 @@ class TlsListener:
         return TlsConnection(self, inner)
 
 
-_NOBODY = asyncio.Protocol()
+class TlsConnection(ConnectionLayer):
+    """Encrypts for the socket, and decrypts for the inner protocol."""
 
-
-class TlsConnection(asyncio.Transport, asyncio.Protocol):
-    """The protocol of the socket, and the transport of the inner protocol."""
-
-    __slots__ = (
-        "_chatter", "_errors", "_inner", "_is_closing", "_is_deaf", "_is_open", "_is_paused", "_listener", "_ssl",
-        "_timer", "_transport", "address",
-    )  # fmt: skip
+    __slots__ = ("_chatter", "_errors", "_is_deaf", "_is_paused", "_listener", "_ssl")
 
     def __init__(self, listener: TlsListener, inner: asyncio.Protocol) -> None:
+        super().__init__(inner, listener.arrivals)
         self._listener = listener
-        self._inner = inner
         self._ssl, self._errors = listener.tls.connection(asks_for_certificate=listener.asks_for_certificate)
-        self._is_open = self._is_closing = self._is_deaf = self._is_paused = False
+        self._is_deaf = self._is_paused = False
         self._chatter = 0
-        self.address = ""
 
     # -- the socket --------------------------------------------------------------------------------
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-        peer = transport.get_extra_info("peername")
-        self.address = peer[0] if peer else ""
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self._listener.handshake_timeout_s, self._time_out)
-        self._listener.arrivals.admit(self)
 
     def data_received(self, data: bytes) -> None:
         if self._is_deaf or self._is_closing:
@@ -101,23 +65,11 @@ class TlsConnection(asyncio.Transport, asyncio.Protocol):
     def eof_received(self) -> bool | None:
         return self._inner.eof_received() if self._is_open and not self._is_closing else None
 
-    def pause_writing(self) -> None:
-        if self._is_open:
-            self._inner.pause_writing()
-
-    def resume_writing(self) -> None:
-        if self._is_open:
-            self._inner.resume_writing()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._is_closing = True
-        self._timer.cancel()
-        self._listener.arrivals.leave(self)
-        if self._is_open:
-            self._inner.connection_lost(exc)
-        self._inner = _NOBODY  # which holds us as its transport: nothing is left for the garbage collector
-
     # -- the handshake -----------------------------------------------------------------------------
+
+    def _start_timer(self) -> asyncio.TimerHandle:
+        loop = asyncio.get_running_loop()
+        return loop.call_later(self._listener.handshake_timeout_s, self._time_out)
 
     def _shake_hands(self) -> bool:
         """Go on with the handshake; say whether it is over."""
@@ -131,10 +83,7 @@ class TlsConnection(asyncio.Transport, asyncio.Protocol):
             self._fail(reason_of(error))
             return False
         self._flush()
-        self._timer.cancel()
-        self._listener.arrivals.leave(self)
-        self._is_open = True
-        self._inner.connection_made(self)
+        self._open()
         return True
 
     def _time_out(self) -> None:
@@ -145,10 +94,6 @@ class TlsConnection(asyncio.Transport, asyncio.Protocol):
         self._is_closing = True
         self._listener.failed(self.address, reason)
         self._transport.close()
-
-    def drop(self) -> None:
-        """Close at once, to make room for another peer."""
-        self.abort()
 
     # -- reading -----------------------------------------------------------------------------------
 
@@ -231,9 +176,6 @@ class TlsConnection(asyncio.Transport, asyncio.Protocol):
             pass
         self._flush()
 
-    def get_write_buffer_size(self) -> int:
-        return self._transport.get_write_buffer_size()
-
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         self._transport.set_write_buffer_limits(high, low)
 
@@ -242,19 +184,12 @@ class TlsConnection(asyncio.Transport, asyncio.Protocol):
 
     # -- the end -----------------------------------------------------------------------------------
 
-    def is_closing(self) -> bool:
-        return self._is_closing or self._transport.is_closing()
-
     def close(self) -> None:
         if not self._is_closing:
             if self._is_open and not self._is_deaf:
                 self._say_goodbye()
             self._is_closing = True
             self._transport.close()
-
-    def abort(self) -> None:
-        self._is_closing = True
-        self._transport.abort()
 
     # -- what the inner protocol may ask -----------------------------------------------------------
 
@@ -266,4 +201,4 @@ class TlsConnection(asyncio.Transport, asyncio.Protocol):
             return peer_certificate(self._ssl, self._errors) or default
         if name == "sslcontext":  # by which others see that this is TLS
             return self._ssl.get_context()
-        return self._transport.get_extra_info(name, default)
+        return super().get_extra_info(name, default)

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 from firstboot.clock import Clock
 from firstboot.config import Config, TlsConfig
 from firstboot.errors import ConfigError, Problem
+from firstboot.listening import ENCRYPTED_BINDS
 
 if TYPE_CHECKING:
     from firstboot.tls import Tls
 
 PEER_CERTIFICATE = "firstboot.peer_certificate"
 """Name of the `PeerCertificate` among what a transport tells of itself; None where there is none."""
-ENCRYPTED_BINDS = ("tls_bind", "wss_bind", "dtls_bind")
-"""Settings of any section by these names are listeners that need a certificate."""
 
 
 def pairs_of(config: TlsConfig) -> Iterator[tuple[str, Path | None, Path | None]]:

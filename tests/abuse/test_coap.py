@@ -22,6 +22,7 @@ from tests.integration.coap.raw_coap import (
     block2_of,
     coap_peer,
     coap_request,
+    whole,
 )
 from tests.integration.thingsboard_device.board import Board
 
@@ -65,7 +66,7 @@ class TestAmplification:
             while True:
                 data = await victim.receive()
                 got += len(data)
-                if data[1] != Code.EMPTY:  # neither an acknowledgement nor a question for a sign of life
+                if data[1] != Code.EMPTY:  # not the acknowledgement before an answer that comes later
                     return got / sent
 
     @pytest.mark.parametrize("type_", [Type.CON, Type.NON])
@@ -102,13 +103,26 @@ class TestAmplification:
 
                 assert await self._ratio(server, request) <= 3
 
-    async def test_co_1_whoever_gives_a_sign_of_life_gets_large_blocks(
+    async def test_co_1_whoever_knows_nothing_of_echo_gets_all_of_it_in_small_blocks(
         self, server: TestServer, board: Board
     ) -> None:
+        path = f"api/v1/{board.token}/attributes"
         async with coap_peer(server.coap_port) as peer:
+            first = block2_of(await peer.ask(Code.GET, path))
+            _, payload = await whole(peer, path)
+
+        assert first is not None
+        assert first.size <= 64
+        assert json.loads(payload) == {"shared": await board.stored(Scope.SHARED)}
+
+    async def test_co_1_where_nobody_can_lie_about_addresses_the_bound_can_be_raised(self, tmp_path: Path) -> None:
+        generous = {"max_amplification": 1000}
+        async with running(tmp_path, coap=generous) as server, coap_peer(server.coap_port) as peer:
+            board = await Board.make(server)
+            await board.set(Scope.SHARED, {"key": "v" * 1000})
             answer = await peer.ask(Code.GET, f"api/v1/{board.token}/attributes")
 
-        assert len(answer.payload) == 1024
+        assert json.loads(answer.payload) == {"shared": {"key": "v" * 1000}}
 
     async def test_co_1_whoever_sends_the_echo_back_gets_large_blocks(
         self, server: TestServer, board: Board

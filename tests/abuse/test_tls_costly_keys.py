@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-import secrets
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from tests.integration.tls.making import Identity, authority, issue
+from tests.integration.tls.making import Identity, authority, costly_key, issue
 from tests.integration.tls.secured import Secured, secured
 from tests.integration.x509.fleet import chain_of
 
@@ -22,19 +20,6 @@ SERVER = issue("server", by=CA, hosts=["localhost"])
 async def live(tmp_path: Path) -> AsyncIterator[Secured]:
     async with secured(tmp_path, CA, SERVER) as started:
         yield started
-
-
-def costly_key() -> rsa.RSAPrivateKey:
-    """Return a key whose public exponent is as long as its modulus: to check it takes as long as to sign."""
-    known = rsa.generate_private_key(65537, 2048).private_numbers()
-    p, q = known.p, known.q
-    phi = (p - 1) * (q - 1)
-    e = 2
-    while math.gcd(e, phi) != 1:
-        e = secrets.randbits(2000) | 1 << 1999 | 1
-    d = pow(e, -1, phi)
-    parts = (rsa.rsa_crt_dmp1(d, p), rsa.rsa_crt_dmq1(d, q), rsa.rsa_crt_iqmp(p, q))
-    return rsa.RSAPrivateNumbers(p, q, d, *parts, rsa.RSAPublicNumbers(e, p * q)).private_key()
 
 
 async def outcome(live: Secured, who: Identity) -> str:

@@ -113,7 +113,8 @@ async def test_authorities_of_one_name_are_not_all_tried(fleet: Fleet) -> None:
     for number in range(40):
         made = (await fleet.server.profile(f"makers-{number}")).profile
         pem = issue("same name", is_ca=True).certificate.public_bytes(Encoding.PEM).decode()
-        await profiles.update(applied(CertificateSettings(authority=pem), made, profiles), actor="test")
+        settings = CertificateSettings(authority=pem, counts=True)
+        await profiles.update(applied(settings, made, profiles), actor="test")
     await fleet.server.services.provisioning.reload_profiles()
 
     nobody = issue("same name", is_ca=True)

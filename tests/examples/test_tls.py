@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import os
 import re
 import ssl
@@ -29,7 +30,10 @@ from firstboot.model import ReprovisionPolicy
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "tls"
 CONFIG = EXAMPLES / "firstboot.toml"
-RUN = {"mqtt_tls.sh", "https.sh", "mqtt_websocket.py", "maker.sh", "mutual_tls.sh", "csr_device.sh"}
+RUN = {
+    "mqtt_tls.sh", "https.sh", "mqtt_websocket.py", "maker.sh", "mutual_tls.sh", "name_authority.sh",
+    "csr_device.sh",
+}  # fmt: skip
 REPORTED = "Reported.\n"
 DAY_S = 86_400
 
@@ -188,6 +192,29 @@ def test_a_certificate_of_another_maker_is_refused(site: Site, tmp_path: Path) -
 
     assert done.returncode != 0
     assert "not authorised" in done.stderr
+
+
+def test_a_tenant_among_others_names_its_maker_and_proves_it(site: Site, tmp_path: Path) -> None:
+    env = site.live.process.environment
+    firstboot(env, "tenant", "create", "acme")
+    firstboot(env, "profile", "create", "pumps", "--strategy", "x509-certificate-chain", "--tenant", "acme")
+    scopes = ["--scope", "profiles:read", "--scope", "profiles:write"]
+    made = firstboot(env, "token", "create", "t", *scopes, "--tenant", "acme", "--json")
+    token = json.loads(made.stdout)["token"]
+    shown = site.live.call("GET", "/api/firstboot/profiles", token=token).body
+    (profile,) = [each["id"] for each in shown["items"] if each["name"] == "pumps"]
+    assert shell("maker.sh", tmp_path, "pump-1").returncode == 0
+    ports = {"HTTPS_PORT": site.port("https"), "TOKEN": token}
+    whose = ["localhost", site.ca, profile, "maker-ca.crt"]
+    issue().write(tmp_path, "another")
+
+    refused = shell("name_authority.sh", tmp_path, *whose, "another.key", **ports)
+    named = shell("name_authority.sh", tmp_path, *whose, "maker-ca.key", **ports)
+
+    assert (refused.returncode, "not the challenge signed" in refused.stdout) == (22, True)
+    assert (named.returncode, '"authorityCounts":true' in named.stdout) == (0, True), named.stderr
+    device = site.run("mutual_tls.sh", tmp_path, "pump-1")
+    assert device.returncode == 0, device.stderr
 
 
 @dataclass

@@ -319,6 +319,7 @@ def test_a_row_that_does_not_exist_is_refused() -> None:
     [
         pytest.param("http-keep-alive", id="provisions, and counts the devices"),
         pytest.param("coap-sqlite", id="provisions over CoAP, and counts the devices"),
+        pytest.param("dtls-handshake", id="shakes hands over DTLS, and is answered"),
         pytest.param("publish-telemetry", id="reports, and reads the values", marks=needs_mosquitto),
         pytest.param("publish-broker", id="publishes, and counts what is heard", marks=needs_mosquitto),
     ],

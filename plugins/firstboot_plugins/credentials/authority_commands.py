@@ -85,16 +85,20 @@ def trust(
     tenant: TenantOption = TENANT,
     config: ConfigOption = None,
 ) -> None:
-    """Let certificates of an authority prove the devices of a profile."""
+    """Let certificates of an authority prove the devices of a profile.
+
+    Nobody has to prove to have its key here, as over REST: you answer for all tenants.
+    """
+    from firstboot_plugins.strategies.authority_proof import save
     from firstboot_plugins.strategies.certificate_settings import CertificateSettings, applied
 
     async def work(core: Any) -> None:
         found = await core.profiles.get((await core.tenant(tenant)).id, profile)
         settings = CertificateSettings(
-            authority=_read(authority), pattern=pattern, allow_create=allow_create, lax=lax
+            authority=_read(authority), counts=True, pattern=pattern, allow_create=allow_create, lax=lax
         )
         wanted = applied(settings, found, core.profiles)
-        await core.profiles.update(wanted, expected_version=found.version, actor=actor())
+        await save(core, wanted, expected_version=found.version, actor=actor())
         typer.echo(f"Certificates of this authority prove the devices of {found.name}.")
 
     with_core(config, work)

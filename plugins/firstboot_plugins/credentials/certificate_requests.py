@@ -10,12 +10,12 @@ import base64
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from firstboot_plugins.credentials.certificate_keys import is_good_key
+
 MAX_LENGTH = 8192
-_MIN_RSA_BITS, _MAX_RSA_BITS = 2048, 4096
-_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
+_MAX_RSA_BITS = 4096
 _HASHES = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 _UNREADABLE = (
     ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension,
@@ -41,8 +41,11 @@ def public_key_of(text: str) -> bytes:
     try:
         request = x509.load_der_x509_csr(base64.b64decode(_body(text), validate=True))
         key = request.public_key()
-        # Before the signature is checked: large keys take long.
-        _check_key(key)
+        # Before the signature is checked.
+        if not is_good_key(key, _MAX_RSA_BITS):
+            raise BadRequest(
+                "The certificate request needs a key of EC P-256, P-384 or P-521, or RSA of 2048 to 4096 bits."
+            )
         if not isinstance(request.signature_hash_algorithm, _HASHES):
             raise BadRequest("The certificate request is not signed with SHA-2.")
         if not request.is_signature_valid:
@@ -63,17 +66,6 @@ def _body(text: str) -> str:
             text = text[len(header) : -len(footer)]
             break
     return "".join(text.split())
-
-
-def _check_key(key: object) -> None:
-    if isinstance(key, rsa.RSAPublicKey):
-        good = _MIN_RSA_BITS <= key.key_size <= _MAX_RSA_BITS
-    else:
-        good = isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, _CURVES)
-    if not good:
-        raise BadRequest(
-            "The certificate request needs a key of EC P-256, P-384 or P-521, or RSA of 2048 to 4096 bits."
-        )
 
 
 def _wants_authority(request: x509.CertificateSigningRequest) -> bool:

@@ -18,6 +18,8 @@ ALLOW_CREATE = "allowCreateNewDevicesByX509Certificate"
 VALIDATION = "certificateValidation"
 LIFE_DAYS = "certificateLifeDays"
 RENEWAL_DAYS = "certificateRenewalDays"
+PROVEN = "certificateAuthorityProven"
+"""Hash of the authority that counts; only what has checked it writes it."""
 
 STRICT, LAX = "strict", "lax"
 WHOLE_NAME = "(.*)"

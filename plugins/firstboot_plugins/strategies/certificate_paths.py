@@ -9,17 +9,15 @@ from datetime import datetime
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from firstboot.model import PeerCertificate
+from firstboot_plugins.credentials.certificate_keys import is_good_key
 from firstboot_plugins.strategies.certificate_options import MAX_CERTIFICATES
 
 MAX_BYTES = 16_384
-_MIN_RSA_BITS, _MAX_RSA_BITS = 2048, 8192
-_MAX_EXPONENT_BITS = 64
-_CURVES = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
+_MAX_RSA_BITS = 8192
 _UNREADABLE = (ValueError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension)
 
 
@@ -54,9 +52,9 @@ def check_path(shown: list[x509.Certificate], authority: x509.Certificate, now: 
     Raises: `NotTrusted`.
     """
     leaf, *others = shown
-    # Before anything is tried with them: strangers make keys with which each signature takes ten milliseconds.
+    # Before anything is tried with them.
     _check_key(leaf)
-    others = [each for each in others if _has_good_key(each)]
+    others = [each for each in others if has_good_key(each)]
     verifier = (
         verification.PolicyBuilder()
         .store(verification.Store([authority]))
@@ -109,19 +107,16 @@ def _read(der: bytes) -> x509.Certificate:
     return certificate
 
 
-def _has_good_key(certificate: x509.Certificate) -> bool:
+def has_good_key(certificate: x509.Certificate) -> bool:
+    """Say whether anything that the certificate's key has signed should be looked at."""
     try:
-        key = certificate.public_key()
+        return is_good_key(certificate.public_key(), _MAX_RSA_BITS)
     except _UNREADABLE:
         return False
-    if isinstance(key, rsa.RSAPublicKey):
-        is_cheap = key.public_numbers().e.bit_length() <= _MAX_EXPONENT_BITS
-        return is_cheap and _MIN_RSA_BITS <= key.key_size <= _MAX_RSA_BITS
-    return isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, _CURVES)
 
 
 def _check_key(certificate: x509.Certificate) -> None:
-    if not _has_good_key(certificate):
+    if not has_good_key(certificate):
         raise NotTrusted("a key that is neither RSA from 2048 bits nor EC from P-256")
 
 

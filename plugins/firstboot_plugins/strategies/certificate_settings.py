@@ -12,6 +12,7 @@ from firstboot.profiles import ProfileService, compile_name_pattern
 from firstboot.secret import Secret
 from firstboot_plugins.credentials.lookup_ids import chain_hash, normalise_chain
 from firstboot_plugins.strategies import certificate_options as options
+from firstboot_plugins.strategies.authority_proof import counted
 
 MAX_AUTHORITY_LENGTH = 16_384
 MAX_DAYS = 3650
@@ -25,6 +26,8 @@ class CertificateSettings:
 
     authority: str | None = None
     """Certificate (PEM) that vouches for the devices; the profile's strategy becomes that of certificates."""
+    counts: bool = False
+    """Whether the authority counts from now on: this one, or without one that which the profile has."""
     pattern: str | None = None
     allow_create: bool | None = None
     lax: bool | None = None
@@ -43,6 +46,9 @@ def applied(settings: CertificateSettings, profile: DeviceProfile, profiles: Pro
         _check_authority(settings.authority)
         profile = replace(profile, strategy=options.STRATEGY, provision_key=chain_hash(settings.authority))
         profile = profiles.with_secret(profile, Secret(normalise_chain(settings.authority)))
+    authority = profiles.reveal_secret(profile)
+    if settings.counts and authority is not None and profile.strategy == options.STRATEGY:
+        profile = counted(profile, authority.reveal())
     if settings.pattern is not None and compile_name_pattern(settings.pattern).groups < 1:
         raise InvalidValue("The pattern needs a group, such as (.*)[.]example[.]com: it is the device's name.")
     validation = None if settings.lax is None else options.LAX if settings.lax else options.STRICT

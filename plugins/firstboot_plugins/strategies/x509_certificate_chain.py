@@ -17,6 +17,7 @@ from firstboot.moments import as_datetime
 from firstboot.names import clean_name
 from firstboot.profiles import compile_name_pattern
 from firstboot.strategies import CreateNew, DeviceFinder, GiveNew, ProvisioningStrategy
+from firstboot_plugins.strategies.authority_proof import counts
 from firstboot_plugins.strategies.certificate_options import STRATEGY, CertificateOptions, authority_der
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ def _proven(
         der = authority_der(request.secret.reveal())
         if der is None:
             raise NotTrusted("the profile has no certificate of an authority")
+        if not counts(profile, request.secret.reveal()):
+            raise NotTrusted("its tenant has not proven to have the authority's key")
         shown, authority = read_certificates(peer), read_authority(der)
         if options.is_lax:
             check_signatures(shown, authority)

@@ -48,7 +48,7 @@ def main() -> None:
                 return False
         return True
 
-    client.connect("127.0.0.1", job["port"], keepalive=60)
+    client.connect(job.get("host", "127.0.0.1"), job["port"], keepalive=60)
     client.loop_start()
     if await_all("connack") and outcome["connack"] == 0:
         if "request" in job:

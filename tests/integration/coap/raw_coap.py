@@ -136,6 +136,17 @@ def block2_of(message: Message) -> Block | None:
     return None if value is None else Block.decode(value)
 
 
+async def whole(peer: CoapPeer, where: str, **more: Any) -> tuple[int, bytes]:
+    """Get all blocks of a resource, knowing nothing of Echo; return its code and payload."""
+    answer = await peer.ask(Code.GET, where, **more)
+    payload = answer.payload
+    while (part := block2_of(answer)) is not None and part.more:
+        further = ((Option.BLOCK2, block(part.number + 1, False, part.size_exponent)),)
+        answer = await peer.ask(Code.GET, where, options=further, **more)
+        payload += answer.payload
+    return answer.code, payload
+
+
 OBSERVE = ((Option.OBSERVE, uint(0)),)
 STOP_OBSERVING = ((Option.OBSERVE, uint(1)),)
 

@@ -1,42 +1,21 @@
-"""CoAP clients that others have written: libcoap's coap-client (Debian), in two of its builds, and aiocoap."""
+"""Two CoAP clients that others have written: libcoap's coap-client, in two of its builds, and aiocoap."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiocoap
 import pytest
 from tests.harness import WAIT_S, Profile, TestServer
+from tests.integration.coap.dtls_peer import losing, relay
+from tests.integration.coap.programs import CERTIFICATE, VALUES, CoapClient, observed
 from tests.integration.thingsboard_device.board import Board
-from tests.services import require_tool
 
 from firstboot.model import Scope
-
-CERTIFICATE = "-----BEGIN CERTIFICATE-----\n" + "\n".join(["MIIB" * 16] * 40) + "\n-----END CERTIFICATE-----\n"
-VALUES = {f"key-{number}": "v" * 100 for number in range(50)}
-
-
-class CoapClient:
-    """``coap-client`` as people type it."""
-
-    def __init__(self, program: str, port: int) -> None:
-        self.program = require_tool(program)
-        self.url = f"coap://127.0.0.1:{port}/api/v1"
-
-    async def start(self, method: str, path: str, *options: str) -> asyncio.subprocess.Process:
-        arguments = ("-m", method, "-B", "10", *options, f"{self.url}/{path}")
-        return await asyncio.create_subprocess_exec(self.program, *arguments, stdout=PIPE, stderr=PIPE)
-
-    async def ask(self, method: str, path: str, *options: str) -> tuple[str, str]:
-        """Return what it prints, and what it complains of."""
-        process = await self.start(method, path, *options)
-        async with asyncio.timeout(WAIT_S):
-            out, err = await process.communicate()
-        return out.decode().rstrip("\n"), err.decode().strip()
 
 
 @pytest.fixture(params=["coap-client-notls", "coap-client-gnutls"])
@@ -73,6 +52,55 @@ class TestCoapClient:
         assert err == ""
         assert json.loads(out)["credentialsValue"] == "MIIB" * 16 * 40
 
+    async def test_pv_9_whichever_datagram_is_lost_it_gets_its_certificate_and_is_one_device(
+        self, server: TestServer, demo: Profile, client: CoapClient
+    ) -> None:
+        async def provision(number: int, direction: str) -> str:
+            name = f"{number:02}{direction}"
+            own = CERTIFICATE.replace("MIIB", name[:4])
+            request = demo.request(name, credentialsType="X509_CERTIFICATE", hash=own)
+            async with relay(server.coap_port, **{direction: losing(number)}) as way:
+                through = CoapClient(client.program, way.port)
+                out, _ = await through.ask("post", "provision", "-b", "512", "-e", json.dumps(request))
+            assert json.loads(out)["credentialsValue"] in own.replace("\n", "")
+            return out
+
+        ways = [(number, direction) for number in (0, 3, 5, 7, 9) for direction in ("up", "down")]
+        answers = await asyncio.gather(*(provision(*way) for way in ways))
+
+        assert len(set(answers)) == len(ways)
+        assert [row.entry.event for row in await server.audit()].count("device-provisioned") == len(ways)
+
+    async def test_protobuf_is_answered_in_protobuf_whatever_stands_for_the_token(
+        self, server: TestServer, client: CoapClient, tmp_path: Path
+    ) -> None:
+        """PC-1; the request is that of the contract's 2.9 with a token, the answer is the contract's."""
+        await server.profile("pb", key="key1", secret="sec1-and-more-of-it")
+        known = bytes.fromhex("0a056465762d311a1b0a046b6579311213") + b"sec1-and-more-of-it"
+        (tmp_path / "request").write_bytes(known + bytes.fromhex("220c0a0a0a08") + b"TOKEN123")
+        answer = tmp_path / "answer"
+
+        files = ("-f", str(tmp_path / "request"), "-o", str(answer))
+        await client.ask("post", "whatever/provision", *files)
+
+        assert answer.read_bytes().hex() == "08011a08544f4b454e313233"
+
+    async def test_it_reports_calls_and_is_claimed(
+        self, server: TestServer, board: Board, client: CoapClient
+    ) -> None:
+        said = [
+            await client.ask("post", f"{board.token}/{feature}", *payload)
+            for feature, payload in {
+                "attributes": ("-e", '{"fw":"v1"}'),
+                "rpc": ("-e", '{"method":"m","params":{}}'),
+                "claim": ("-e", '{"secretKey":"s","durationMs":60000}'),
+            }.items()
+        ]
+
+        assert said == [("", ""), ('{"error":"timeout"}', ""), ("", "")]
+        assert await board.stored(Scope.CLIENT) == {"fw": "v1"}
+        assert len(await server.services.claim_windows.list(board.device)) == 1
+
     async def test_it_gets_many_attributes_in_blocks(self, board: Board, client: CoapClient) -> None:
         await board.set(Scope.SHARED, VALUES)
 
@@ -81,16 +109,13 @@ class TestCoapClient:
 
         assert json.loads(as_it_is[0]) == json.loads(of_its_size[0]) == {"shared": VALUES}
 
-    async def test_it_observes(self, board: Board, client: CoapClient) -> None:
+    @pytest.mark.parametrize("values", [{"a": 1}, VALUES], ids=["a few", "what takes many blocks"])
+    async def test_it_observes(self, board: Board, client: CoapClient, values: dict[str, Any]) -> None:
         observing = await client.start("get", f"{board.token}/attributes", "-s", "2")
-        assert observing.stdout is not None
-        async with asyncio.timeout(WAIT_S):
-            first = await observing.stdout.readuntil(b"}")
-            await board.set(Scope.SHARED, {"a": 1})
-            changed = await observing.stdout.readuntil(b"}")
-            await observing.communicate()
 
-        assert (first.strip(), changed.strip()) == (b"{}", b'{"a":1}')
+        first, changed = await observed(observing, board, values)
+
+        assert (first, json.loads(changed)) == (b"{}", values)
 
 
 class TestAiocoap:
@@ -139,6 +164,19 @@ class TestAiocoap:
         answer = await self._ask(context, aiocoap.GET, f"{url}/{board.token}/attributes")
 
         assert json.loads(answer.payload) == {"shared": VALUES}
+
+    async def test_it_observes_news_that_take_many_blocks(
+        self, context: aiocoap.Context, board: Board, url: str
+    ) -> None:
+        where = f"{url}/{board.token}/attributes"
+        observing = context.request(aiocoap.Message(code=aiocoap.GET, uri=where, observe=0))
+        await observing.response
+        await board.set(Scope.SHARED, VALUES)
+        async with asyncio.timeout(WAIT_S):
+            news = await anext(aiter(observing.observation))
+        observing.observation.cancel()
+
+        assert json.loads(news.payload) == VALUES
 
     async def test_it_is_called_and_answers(self, context: aiocoap.Context, board: Board, url: str) -> None:
         observing = context.request(aiocoap.Message(code=aiocoap.GET, uri=f"{url}/{board.token}/rpc", observe=0))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 from tests.harness import Profile, TestServer
-from tests.integration.coap.raw_coap import CoapPeer, block, block2_of
+from tests.integration.coap.raw_coap import CoapPeer, block, block2_of, whole
 from tests.integration.thingsboard_device.board import Board
 
 from firstboot.model import Scope
@@ -18,17 +17,6 @@ FEATURES = ("telemetry", "attributes", "claim", "release", "rpc")
 
 def path(board: Board, feature: str) -> str:
     return f"api/v1/{board.token}/{feature}"
-
-
-async def whole(peer: CoapPeer, where: str, **more: Any) -> tuple[int, bytes]:
-    """Get all blocks of a resource."""
-    answer = await peer.ask(Code.GET, where, **more)
-    payload = answer.payload
-    while (part := block2_of(answer)) is not None and part.more:
-        further = ((Option.BLOCK2, block(part.number + 1, False, part.size_exponent)),)
-        answer = await peer.ask(Code.GET, where, options=further, **more)
-        payload += answer.payload
-    return answer.code, payload
 
 
 async def test_telemetry_is_2_01_and_stored(board: Board, peer: CoapPeer) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from tests.harness import WAIT_S, server_process
 from tests.integration.coap.dtls_peer import dtls_peer
+from tests.integration.coap.programs import VALUES, observed
 from tests.integration.coap.raw_coap import OBSERVE
 from tests.integration.thingsboard_device.board import Board
 from tests.integration.tls.making import Identity, authority, issue
@@ -23,7 +24,6 @@ from firstboot_plugins.transports.coap.messages import Code
 
 CA = authority()
 SERVER = issue("server", by=CA, hosts=["localhost"])
-VALUES = {f"key-{number}": "v" * 100 for number in range(50)}
 DTLS = {"dtls_bind": "127.0.0.1:0", "client_certificates": "optional"}
 BY_CERTIFICATE = json.dumps({"credentialsType": "X509_CERTIFICATE", "deviceName": "meter-7"})
 
@@ -99,15 +99,8 @@ class TestWithToken:
     async def test_it_observes(self, fleet: Fleet, client: Client) -> None:
         board = await Board.make(fleet.server)
         observing = await client.start("get", f"{board.token}/attributes", "-s", "2")
-        assert observing.stdout is not None
 
-        async with asyncio.timeout(WAIT_S):
-            first = await observing.stdout.readuntil(b"}")
-            await board.set(Scope.SHARED, {"a": 1})
-            changed = await observing.stdout.readuntil(b"}")
-            await observing.communicate()
-
-        assert (first.strip(), changed.strip()) == (b"{}", b'{"a":1}')
+        assert await observed(observing, board, {"a": 1}) == (b"{}", b'{"a":1}')
 
     async def test_an_unknown_certificate_connects_and_needs_a_token(self, fleet: Fleet, client: Client) -> None:
         board = await Board.make(fleet.server)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from tests.harness import WAIT_S, Profile, TestServer
-from tests.integration.coap.test_clients import CERTIFICATE, VALUES
+from tests.integration.coap.programs import CERTIFICATE, VALUES
 from tests.integration.thingsboard_device.board import Board
 from tests.services import require_tool
 

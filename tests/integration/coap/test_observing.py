@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.harness import TestServer, running
+from tests.harness import WAIT_S, TestServer, running
 from tests.integration.coap.raw_coap import (
     OBSERVE,
     STOP_OBSERVING,
@@ -39,7 +39,11 @@ async def observe(peer: CoapPeer, board: Board, feature: str, token: bytes = TOK
 
 
 async def test_shared_attributes_are_told_at_first_and_when_they_change(board: Board, peer: CoapPeer) -> None:
+    downlinks = board.server.services.downlinks
+    noticed = asyncio.create_task(downlinks.next_update(board.device.id, WAIT_S))
+    await board.waits()
     await board.set(Scope.SHARED, {"a": 1, "b": 2})
+    await noticed  # else it may be told a second time
 
     first = await observe(peer, board, "attributes")
     await board.set(Scope.SHARED, {"a": 10})
@@ -196,6 +200,13 @@ class TestTheEnd:
         again = await observe(peer, board, feature)
 
         assert observe_number(again) == 0
+        assert len(server.services.sessions.of(device_owner(board.device.id))) == 1
+
+    async def test_the_device_observes_something_else_under_the_same_token(
+        self, server: TestServer, board: Board, peer: CoapPeer, feature: str
+    ) -> None:
+        await observe(peer, board, "rpc" if feature == "attributes" else "attributes")
+
         assert len(server.services.sessions.of(device_owner(board.device.id))) == 1
 
 

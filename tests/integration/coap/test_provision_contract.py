@@ -136,6 +136,7 @@ async def test_pc_4_a_certificate_is_sent_and_answered_in_blocks(demo: Profile, 
 
     value = block(last, False, 5)
     answer = await peer.ask(Code.POST, PROVISION, body[last * 512 :], options=((Option.BLOCK1, value),))
+    assert (Option.BLOCK1, value) in answer.options
     received = answer.payload
     while (part := block2_of(answer)) is not None and part.more:
         wanted = block(part.number + 1, False, part.size_exponent)

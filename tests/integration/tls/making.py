@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import math
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,6 +28,19 @@ _serials = itertools.count(1000)
 
 def new_key() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
+
+
+def costly_key() -> rsa.RSAPrivateKey:
+    """Return a key whose public exponent is as long as its modulus: to check it takes as long as to sign."""
+    known = rsa.generate_private_key(65537, 2048).private_numbers()
+    p, q = known.p, known.q
+    phi = (p - 1) * (q - 1)
+    e = 2
+    while math.gcd(e, phi) != 1:
+        e = secrets.randbits(2000) | 1 << 1999 | 1
+    d = pow(e, -1, phi)
+    parts = (rsa.rsa_crt_dmp1(d, p), rsa.rsa_crt_dmq1(d, q), rsa.rsa_crt_iqmp(p, q))
+    return rsa.RSAPrivateNumbers(p, q, d, *parts, rsa.RSAPublicNumbers(e, p * q)).private_key()
 
 
 @dataclass(frozen=True)
@@ -66,10 +81,14 @@ def issue(
     days: tuple[float, float] = (-1, 90),
     key: Key | None = None,
     is_ca: bool = False,
+    subject: x509.Name | None = None,
 ) -> Identity:
-    """Make a certificate, self-signed unless ``by`` somebody; ``days`` from now on are its dates."""
+    """Make a certificate, self-signed unless ``by`` somebody; ``days`` from now on are its dates.
+
+    Its ``subject`` is the name alone where nothing else is said.
+    """
     key = key or new_key()
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    subject = subject or x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.now(UTC)
     builder = (
         x509.CertificateBuilder()

@@ -100,9 +100,9 @@ def test_a_ca_that_cannot_be_used_is_named(cli: CommandLine, files: Path) -> Non
     cli("certs", "init")
     (files / "ca.key").write_bytes(issue().key_pem())
 
-    assert "ca.key is not the key of" in cli.try_("certs", "init").err
+    assert "The key is not that of the first certificate" in cli.try_("certs", "init").err
     (files / "ca.key").write_bytes(b"")
-    assert "cannot be read" in cli.try_("certs", "init").err
+    assert "The key of the authority cannot be read" in cli.try_("certs", "init").err
 
 
 @pytest.mark.parametrize("host", ["", "a..b", "x" * 64 + ".example"])

@@ -100,7 +100,8 @@ class Fleet:
         """Change what the profile says of certificates."""
         profiles = self.server.core.profiles
         profile = await profiles.get(1, self.profile.profile.name)
-        await profiles.update(applied(CertificateSettings(**settings), profile, profiles), actor="test")
+        wanted = applied(CertificateSettings(counts=True, **settings), profile, profiles)
+        await profiles.update(wanted, actor="test")
         await self.server.services.provisioning.reload_profiles()
 
     async def credentials(self, name: str) -> Credentials:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.x509.oid import NameOID
 from tests.harness import REQUEST_TOPIC
 from tests.integration.tls.making import Identity, authority, issue
 from tests.integration.x509.fleet import REFUSED_V3, REFUSED_V5, Fleet, chain_of, one_line
 
-from firstboot.model import PROVISIONED, Credentials, ReprovisionPolicy
+from firstboot.model import PROVISIONED, Credentials, DeviceProfile, ReprovisionPolicy
 from firstboot_plugins.credentials.lookup_ids import certificate_hash
+from firstboot_plugins.strategies.certificate_options import PATTERN
+from firstboot_plugins.strategies.certificate_settings import CertificateSettings, applied
 from firstboot_plugins.transports.mqtt.packets import Publish
 
 
@@ -24,6 +29,47 @@ async def test_px_2_a_chain_to_the_profiles_authority_makes_the_device(fleet: Fl
     assert device.provision_state == PROVISIONED
     credentials = await fleet.credentials("meter-7")
     assert (credentials.type, credentials.id) == ("X509_CERTIFICATE", certificate_hash(one_line(who)))
+
+
+async def test_px_2_the_first_authority_in_the_order_sent_decides(fleet: Fleet) -> None:
+    """A failure there ends the search, although one above would take the device."""
+    await proving(fleet, "by-root", fleet.root, allow_create=True)
+    await fleet.change(allow_create=False)
+    who = chain_of(issue("meter-7.company.com", by=fleet.maker), fleet.maker, fleet.root)
+
+    assert await fleet.log_in(who) == REFUSED_V3
+    assert await fleet.refusals() == ["not-pre-provisioned"]
+    assert await fleet.log_in(chain_of(issue("meter-7", by=fleet.root), fleet.root)) == 0
+
+
+async def test_px_2_a_profile_of_another_strategy_with_that_key_is_skipped(fleet: Fleet) -> None:
+    sister = issue("sister", by=fleet.root, is_ca=True)
+    other = await fleet.server.profile("tokens", key=certificate_hash(one_line(sister)))
+    by_root = await proving(fleet, "by-root", fleet.root, allow_create=True)
+
+    assert await fleet.log_in(chain_of(issue("meter-7", by=sister), sister, fleet.root)) == 0
+
+    assert (await fleet.found("meter-7")).profile_id == by_root.id != other.profile.id
+
+
+async def test_px_7_a_handshake_alone_makes_nothing(fleet: Fleet) -> None:
+    """ThingsBoard makes the device then; here it is made with the CONNECT, and a scan of ports makes none."""
+    peer = await fleet.live.open(fleet.live.client(fleet.device()))
+    await peer.close()
+
+    assert await fleet.log_in(fleet.device("meter-8.company.com")) == 0
+
+    assert await fleet.server.device("meter-7") is None
+
+
+async def proving(fleet: Fleet, name: str, authority: Identity, **settings: Any) -> DeviceProfile:
+    """Make a further profile whose devices an authority vouches for."""
+    profiles = fleet.server.core.profiles
+    made = (await fleet.server.profile(name)).profile
+    wanted = CertificateSettings(authority=authority.pem.decode(), counts=True, **settings)
+    changed = await profiles.update(applied(wanted, made, profiles), actor="test")
+    await fleet.server.services.provisioning.reload_profiles()
+    return changed
 
 
 async def test_px_8_it_may_come_back_any_number_of_times(fleet: Fleet) -> None:
@@ -53,6 +99,8 @@ async def test_px_4_the_leaf_is_replaced_by_the_next_one(fleet: Fleet) -> None:
 
     assert reason == 0
     assert (await fleet.credentials("meter-7")).id == certificate_hash(one_line(second))
+    events = [row.entry.event for row in await fleet.server.audit() if row.entry.device == "meter-7"]
+    assert events == ["device-provisioned"] * 2, "it is audited (threat PV-11)"
     await peer.close()
 
 
@@ -126,6 +174,37 @@ async def test_px_3_a_wrong_common_name_is_refused(fleet: Fleet, common_name: st
     assert await fleet.log_in(fleet.device(common_name)) == REFUSED_V3
 
     assert await fleet.refusals() == [code]
+
+
+NAMES = {
+    "of two common names the first counts": (["meter-7.company.com", "meter-8.company.com"], "meter-7"),
+    "no common name": ([], None),
+}
+
+
+@pytest.mark.parametrize(("common_names", "name"), NAMES.values(), ids=NAMES)
+async def test_px_3_the_first_common_name_is_the_name(
+    fleet: Fleet, common_names: list[str], name: str | None
+) -> None:
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, each) for each in common_names])
+
+    reason = await fleet.log_in(issue(by=fleet.maker, subject=subject))
+
+    assert reason == (0 if name else REFUSED_V3)
+    assert await fleet.refusals() == ([] if name else ["certificate-name"])
+    assert [await fleet.server.device(each) is not None for each in ("meter-7", "meter-8")] == [bool(name), False]
+
+
+async def test_px_3_a_pattern_without_a_group_finds_nothing(fleet: Fleet) -> None:
+    """ThingsBoard's REST call takes such a pattern."""
+    profiles = fleet.server.core.profiles
+    profile = await profiles.get(1, "by-certificate")
+    await profiles.update(replace(profile, details={**profile.details, PATTERN: "meter"}), actor="test")
+    await fleet.server.services.provisioning.reload_profiles()
+
+    assert await fleet.log_in(fleet.device()) == REFUSED_V3
+
+    assert await fleet.refusals() == ["certificate-name"]
 
 
 async def test_a_profile_that_is_switched_off_takes_nobody(fleet: Fleet) -> None:

@@ -12,11 +12,14 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from tests.harness import Profile
 from tests.integration.provisioning.fake_clock import FakeClock
 from tests.integration.tls.making import Identity, issue, new_key
 from tests.integration.x509.fleet import REFUSED_V3, Fleet, csr, fleet_at, issued
 
+from firstboot.certificate_authority import META_NAME
 from firstboot.model import Origin, ReprovisionPolicy, WantedCredentials
 from firstboot_plugins.dialects.thingsboard import provisioning_protobuf
 
@@ -284,7 +287,6 @@ async def test_a_renewal_over_mqtt_and_mutual_tls(aging: Aging) -> None:
 
 async def test_the_authority_is_one_and_its_key_is_sealed(fleet: Fleet) -> None:
     who = await enrolled(fleet)
-    from firstboot.certificate_authority import META_NAME
 
     stored = await fleet.server.core.storage.read_meta(META_NAME)
 
@@ -293,6 +295,29 @@ async def test_the_authority_is_one_and_its_key_is_sealed(fleet: Fleet) -> None:
     assert b"CERTIFICATE" not in stored
     again = issued(new_key(), await fleet.server.core.certificates.certificate())
     assert again.certificate == who.above[0]
+
+
+async def test_se_2_the_key_of_an_authority_is_in_no_file_of_the_server(
+    tmp_path: Path, ca: Identity, identity: Identity
+) -> None:
+    """Neither that of the own authority nor of one that was imported; in no journal of the database either."""
+    imported = _with_usage(issue("factory CA", is_ca=True))
+    async with fleet_at(tmp_path, ca, identity) as fleet:
+        await enrolled(fleet)
+        core = fleet.server.core
+        sealed = await core.storage.read_meta(META_NAME)
+        assert sealed is not None
+        _, made = json.loads(core.keyring.unseal(sealed, b"meta.certificate-authority"))
+        await core.certificates.install(imported.pem.decode(), imported.key_pem().decode())
+        kept = {file: file.read_bytes() for file in (tmp_path / "data").rglob("*") if file.is_file()}
+
+    assert any(META_NAME.encode() in content for content in kept.values())
+    for pem in (made.encode(), imported.key_pem()):
+        key = load_pem_private_key(pem, None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey)
+        scalar = key.private_numbers().private_value.to_bytes(32, "big")
+        for form in (pem.splitlines()[1], scalar, scalar.hex().encode()):
+            assert [file for file, content in kept.items() if form in content] == []
 
 
 async def test_an_imported_authority_issues_from_then_on(fleet: Fleet) -> None:

@@ -148,8 +148,11 @@ class TestUploads:
     def uploads(self, time: FakeClock, **settings: int) -> Uploads:
         return Uploads(CoapConfig(**settings), time.clock.monotonic)  # type: ignore[arg-type]
 
-    def part(self, number: int, payload: bytes, *, more: bool = True, path: str = "p") -> Message:
-        return coap_request(Code.POST, path, payload, options=((Option.BLOCK1, block(number, more, 0)),))
+    def part(
+        self, number: int, payload: bytes, *, more: bool = True, path: str = "p", tag: bytes = b""
+    ) -> Message:
+        options = ((Option.BLOCK1, block(number, more, 0)), (Option.REQUEST_TAG, tag))
+        return coap_request(Code.POST, path, payload, options=options)
 
     def refused(self, uploads: Uploads, part: Message, peer: Peer = HERE) -> Code:
         with pytest.raises(Answered) as caught:
@@ -189,6 +192,7 @@ class TestUploads:
 
         assert self.refused(uploads, self.part(1, b"b" * 16), ELSEWHERE) == Code.REQUEST_ENTITY_INCOMPLETE
         assert self.refused(uploads, self.part(1, b"b" * 16, path="q")) == Code.REQUEST_ENTITY_INCOMPLETE
+        assert self.refused(uploads, self.part(1, b"b" * 16, tag=b"2")) == Code.REQUEST_ENTITY_INCOMPLETE
         assert self.refused(uploads, self.part(1, b"b" * 16)) == Code.CONTINUE
 
     def test_co_3_a_body_has_its_limit(self, time: FakeClock) -> None:

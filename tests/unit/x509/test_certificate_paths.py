@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-import math
 import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -18,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.integration.tls.making import costly_key
 from tests.services import require_tool
 
 from firstboot.model import PeerCertificate
@@ -270,13 +269,7 @@ def test_a_certificate_is_of_its_issuer_only() -> None:
 
 def test_pv_11_keys_that_cost_too_much_are_not_tried() -> None:
     """They need not be on the path: whatever has the name of an issuer would be tried."""
-    known = rsa.generate_private_key(65537, 2048).private_numbers()
-    phi = (known.p - 1) * (known.q - 1)
-    e = next(each for each in itertools.count((1 << 2000) + 1, 2) if math.gcd(each, phi) == 1)
-    d = pow(e, -1, phi)
-    parts = (rsa.rsa_crt_dmp1(d, known.p), rsa.rsa_crt_dmq1(d, known.q), rsa.rsa_crt_iqmp(known.p, known.q))
-    public = rsa.RSAPublicNumbers(e, known.p * known.q)
-    costly = rsa.RSAPrivateNumbers(known.p, known.q, d, *parts, public).private_key()
+    costly = costly_key()
     maker = Made("maker", ROOT, key=costly, ca=True)
 
     with pytest.raises(NotTrusted):

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.integration.tls.making import costly_key
 
 from firstboot_plugins.credentials.certificate_requests import MAX_LENGTH, BadRequest, public_key_of
 
@@ -65,8 +66,8 @@ def test_good_keys_are_taken(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 @pytest.mark.parametrize(
     "key",
     [ec.generate_private_key(ec.SECP224R1()), rsa.generate_private_key(65537, 1024),
-     rsa.generate_private_key(65537, 4608), ed25519.Ed25519PrivateKey.generate()],
-    ids=["P-224", "RSA 1024", "RSA 4608", "Ed25519"],
+     rsa.generate_private_key(65537, 4608), costly_key(), ed25519.Ed25519PrivateKey.generate()],
+    ids=["P-224", "RSA 1024", "RSA 4608", "a long exponent", "Ed25519"],
 )  # fmt: skip
 def test_other_keys_are_refused(key: object) -> None:
     with pytest.raises(BadRequest, match="needs a key"):

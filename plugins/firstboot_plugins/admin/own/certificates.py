@@ -16,6 +16,14 @@ from firstboot_plugins.admin.operation import PUBLIC, Call, operation, tenant_ad
 from firstboot_plugins.admin.own.in_path import device_in_path, profile_in_path
 from firstboot_plugins.admin.own.problems import FIRSTBOOT
 from firstboot_plugins.admin.own.shapes import WHOLE, Sent, Told
+from firstboot_plugins.strategies.authority_proof import (
+    MAX_SIGNATURE_LENGTH,
+    challenge,
+    check_signature,
+    counts,
+    is_alone,
+    save,
+)
 from firstboot_plugins.strategies.certificate_options import STRATEGY, CertificateOptions
 from firstboot_plugins.strategies.certificate_settings import (
     MAX_AUTHORITY_LENGTH,
@@ -58,6 +66,10 @@ class ProfileCertificates(Told):
 
     authority: str | None
     """Hash of the certificate that vouches for the devices; null: certificates do not prove this profile."""
+    authority_counts: bool
+    """False: it proves nothing before its key has signed the challenge."""
+    challenge: str
+    """What the key of an authority signs (SHA-256) to prove that the tenant may name it."""
     pattern: str
     """Searched for in a certificate's common name; its first group is the device's name."""
     allow_create: bool
@@ -74,6 +86,8 @@ class ProfileCertificatesChange(Sent):
 
     authority: Annotated[str, Field(min_length=1, max_length=MAX_AUTHORITY_LENGTH)] | None = None
     """Certificate in PEM. The profile's strategy becomes `x509-certificate-chain`."""
+    proof: Annotated[str, Field(min_length=1, max_length=MAX_SIGNATURE_LENGTH)] | None = None
+    """The challenge, signed with the authority's key (base64). Needed where there are several tenants."""
     pattern: Annotated[str, Field(min_length=1, max_length=255)] | None = None
     allow_create: bool | None = None
     validation: Literal["strict", "lax"] | None = None
@@ -143,7 +157,7 @@ async def revoke(call: Call) -> None:
 )
 async def of_profile(call: Call) -> ProfileCertificates:
     """Show which certificates prove the devices of a profile."""
-    return _told(call, await profile_in_path(call))
+    return await _told(call, await profile_in_path(call))
 
 
 @operation(
@@ -158,29 +172,44 @@ async def of_profile(call: Call) -> ProfileCertificates:
 async def change_profile(call: Call) -> ProfileCertificates:
     """Change which certificates prove the devices of a profile."""
     sent: ProfileCertificatesChange = call.body
+    core = call.services.core
     settings = CertificateSettings(
         authority=sent.authority,
+        counts=sent.proof is not None or (sent.authority is not None and await is_alone(core)),
         pattern=sent.pattern,
         allow_create=sent.allow_create,
         lax=None if sent.validation is None else sent.validation == "lax",
         life_days=sent.life_days,
         renewal_days=sent.renewal_days,
     )
-    profiles = call.services.profiles
     while True:
         profile = await profile_in_path(call)
-        wanted = applied(settings, profile, profiles)
+        wanted = applied(settings, profile, core.profiles)
+        if sent.proof is not None:
+            check_signature(_authority(call, wanted) or "", sent.proof, await _challenge(call))
         try:
-            changed = await profiles.update(wanted, expected_version=profile.version, actor=call.actor)
+            changed = await save(core, wanted, expected_version=profile.version, actor=call.actor)
         except VersionConflict:  # somebody else has changed it since it was read
             continue
-        return _told(call, changed)
+        return await _told(call, changed)
 
 
-def _told(call: Call, profile: DeviceProfile) -> ProfileCertificates:
+def _authority(call: Call, profile: DeviceProfile) -> str | None:
+    """Return the certificate with which devices prove a profile."""
+    secret = call.services.profiles.reveal_secret(profile) if profile.strategy == STRATEGY else None
+    return None if secret is None else secret.reveal()
+
+
+async def _challenge(call: Call) -> str:
+    return challenge(call.services.core.keyring, await call.services.tenants.get(call.tenant_id))
+
+
+async def _told(call: Call, profile: DeviceProfile) -> ProfileCertificates:
     options = CertificateOptions.of(profile)
     return ProfileCertificates(
         authority=profile.provision_key if profile.strategy == STRATEGY else None,
+        authority_counts=counts(profile, _authority(call, profile)),
+        challenge=await _challenge(call),
         pattern=options.pattern,
         allow_create=options.allow_create,
         validation="lax" if options.is_lax else "strict",

@@ -6,12 +6,8 @@ from firstboot.app import Services
 from firstboot.errors import Refused
 from firstboot.logins import Match
 from firstboot.model import Origin
-from firstboot_plugins.dialects.thingsboard.certificate_proof import (
-    CertificateProof,
-    CertificateRefused,
-    chain_request,
-    provision,
-)
+from firstboot_plugins.dialects.thingsboard.certificate_proof import CertificateProof, CertificateRefused
+from firstboot_plugins.dialects.thingsboard.certificate_provisioning import chain_request, provision
 from firstboot_plugins.transports.mqtt.dialect import ConnectRefused
 
 V3_REFUSED, V5_REFUSED = 5, 0x87

@@ -1,12 +1,9 @@
-"""Devices that prove themselves by a client certificate (contract 2.10, 3.4), at a login or with a request.
-
-A provisioning request without key and secret is ours: ThingsBoard provisions by certificate at the handshake
-alone, and gives the device no answer (its issues 12131 and 10112).
-"""
+"""Which device, or which profile, a client certificate proves (contract 2.10, 3.4)."""
 
 from __future__ import annotations
 
 import base64
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,17 +11,15 @@ from firstboot.app import Services
 from firstboot.logins import Match
 from firstboot.model import (
     DeviceProfile,
-    Origin,
     PeerCertificate,
-    Provisioned,
     ProvisioningRequest,
-    WantedCredentials,
 )
 from firstboot.moments import as_datetime
 from firstboot.secret import Secret
 from firstboot_plugins.credentials.lookup_ids import certificate_hash
 from firstboot_plugins.dialects.thingsboard.config import ThingsBoardConfig
-from firstboot_plugins.dialects.thingsboard.provisioning_request import X509_CERTIFICATE, X509_CSR
+from firstboot_plugins.dialects.thingsboard.provisioning_request import X509_CERTIFICATE
+from firstboot_plugins.strategies.authority_proof import counts
 from firstboot_plugins.strategies.certificate_options import (
     MAX_CERTIFICATES,
     STRATEGY,
@@ -54,7 +49,8 @@ class CertificateProof:
         self._services = services
         self._skips_dates = services.config.section(ThingsBoardConfig).skip_validity_check_for_client_cert
         self._authorities: dict[int, tuple[DeviceProfile, x509.Certificate | None]] = {}
-        """Certificates of profiles as they were read, with the profile as it was then."""
+        """Certificates of profiles as they were read, with the profile as it was then; None for those that do not
+        count."""
 
     # -- devices -----------------------------------------------------------------------------------
 
@@ -124,7 +120,8 @@ class CertificateProof:
             if id_ in devices and id_ != ids[0]:
                 return None  # PX-2: the search ends at a certificate that is some device's
             profile = directory.find(id_)
-            if profile is not None and profile.strategy == STRATEGY:
+            # One that does not count must not stop the search either: it may be there to do just that.
+            if profile is not None and self._authority(profile) is not None:
                 return profile
         return self._issuer(shown)
 
@@ -133,7 +130,12 @@ class CertificateProof:
 
         Most TLS clients leave out the last certificate of a chain, as the server is to have it.
         """
-        from firstboot_plugins.strategies.certificate_paths import NotTrusted, is_signed_by, read_authority
+        from firstboot_plugins.strategies.certificate_paths import (
+            NotTrusted,
+            has_good_key,
+            is_signed_by,
+            read_authority,
+        )
 
         try:
             certificates = [read_authority(each) for each in shown]
@@ -141,10 +143,10 @@ class CertificateProof:
             return None
         tried = 0
         for profile in self._services.profile_directory.all():
-            if profile.strategy != STRATEGY or CertificateOptions.of(profile).is_lax:
+            if CertificateOptions.of(profile).is_lax:
                 continue
             authority = self._authority(profile)
-            if authority is None:
+            if authority is None or not has_good_key(authority):
                 continue
             for each in certificates:
                 if each.issuer == authority.subject and tried < MAX_PROFILES_TRIED:
@@ -158,12 +160,12 @@ class CertificateProof:
 
         known = self._authorities.get(profile.id)
         if known is None or known[0] != profile:
-            secret = self._services.profiles.reveal_secret(profile)
+            known = profile, None
+            secret = self._services.profiles.reveal_secret(profile) if profile.strategy == STRATEGY else None
             der = None if secret is None else authority_der(secret.reveal())
-            try:
-                known = profile, None if der is None else read_authority(der)
-            except NotTrusted:
-                known = profile, None
+            if secret is not None and der is not None and counts(profile, secret.reveal()):
+                with suppress(NotTrusted):
+                    known = profile, read_authority(der)
             self._authorities[profile.id] = known
         return known[1]
 
@@ -175,52 +177,3 @@ def hash_of(der: bytes) -> str:
 
 def _text(der: bytes) -> str:
     return base64.b64encode(der).decode()
-
-
-async def provision(services: Services, proof: CertificateProof, request: ProvisioningRequest) -> Provisioned:
-    """Decide on a provisioning request: by key and secret, or where it has none by what else it proves.
-
-    Raises: as `firstboot.provisioning.Provisioning.provision`.
-    """
-    peer = request.origin.certificate
-    if peer is not None and await proof.was_revoked(peer):
-        # Also where key and secret name the profile: those of a profile of certificates are public.
-        peer, request = None, replace(request, origin=replace(request.origin, certificate=None))
-    if request.key or request.secret or (peer is None and request.wanted.type != X509_CSR):
-        return await services.provisioning.provision(request)
-    if request.wanted.type == X509_CSR:
-        match = await _renewing(services, proof, request)
-        if match is not None:
-            wanted = WantedCredentials(type=X509_CSR, certificate=request.wanted.certificate)
-            return await services.provisioning.renew(match, replace(request, wanted=wanted))
-    if peer is not None:
-        request = await proof.request(peer, request)
-    return await services.provisioning.provision(request)
-
-
-async def _renewing(services: Services, proof: CertificateProof, request: ProvisioningRequest) -> Match | None:
-    """Return the device that sends a request for a certificate and proves itself with what it has."""
-    from firstboot_plugins.dialects.thingsboard.login import match_of
-
-    if request.origin.certificate is not None:
-        try:
-            match = await proof.device(request.origin.certificate)
-        except CertificateRefused:
-            match = None
-        if match is not None:
-            return match
-    wanted = request.wanted
-    if wanted.token:
-        return await match_of(services.logins, "", wanted.token, "")
-    return await match_of(services.logins, wanted.client_id or "", wanted.username or "", wanted.password or "")
-
-
-def chain_request(origin: Origin) -> ProvisioningRequest:
-    """Return the request that a login with a certificate makes, which is on no device's record (PX-2)."""
-    return ProvisioningRequest(
-        key="",
-        secret=Secret(""),
-        device_name=None,
-        wanted=WantedCredentials(type=X509_CERTIFICATE),
-        origin=origin,
-    )

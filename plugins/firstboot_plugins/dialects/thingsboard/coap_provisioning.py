@@ -7,7 +7,8 @@ from functools import partial
 
 from firstboot.app import Services
 from firstboot.errors import ProfileNotProven, Refused, Unavailable
-from firstboot_plugins.dialects.thingsboard.certificate_proof import CertificateProof, provision
+from firstboot_plugins.dialects.thingsboard.certificate_proof import CertificateProof
+from firstboot_plugins.dialects.thingsboard.certificate_provisioning import provision
 from firstboot_plugins.dialects.thingsboard.coap_login import origin_of
 from firstboot_plugins.dialects.thingsboard.provisioning_formats import Formats
 from firstboot_plugins.dialects.thingsboard.provisioning_request import UnreadableRequest

@@ -10,7 +10,8 @@ from starlette.responses import Response
 from firstboot.app import Services
 from firstboot.errors import ProfileNotProven, Refused, Unavailable
 from firstboot_plugins.dialects.thingsboard import provisioning_json
-from firstboot_plugins.dialects.thingsboard.certificate_proof import CertificateProof, provision
+from firstboot_plugins.dialects.thingsboard.certificate_proof import CertificateProof
+from firstboot_plugins.dialects.thingsboard.certificate_provisioning import provision
 from firstboot_plugins.dialects.thingsboard.error_codes import BAD_ARGUMENTS, GENERAL
 from firstboot_plugins.dialects.thingsboard.http_answers import (
     busy_answer,

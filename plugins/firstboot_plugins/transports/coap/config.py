@@ -46,6 +46,10 @@ class CoapConfig:
     burst: Count = 200
     """Datagrams from one address at once."""
 
+    max_amplification: Count = 3
+    """Bytes sent to an address for each byte that came from it, as long as it has sent back no Echo option. To be
+    raised only where nobody can lie about addresses."""
+
     max_in_flight: Count = 1000
     """Requests at the same time; more are told to come again."""
 

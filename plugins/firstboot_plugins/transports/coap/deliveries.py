@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from firstboot_plugins.transports.coap.kept import Kept
 from firstboot_plugins.transports.coap.messages import Message, Type, empty
-from firstboot_plugins.transports.coap.peers import MAX_VERIFIED, Peer, Verified
+from firstboot_plugins.transports.coap.peers import MAX_VERIFIED, Heard, Peer
 from firstboot_plugins.transports.coap.replies import Reply
 
 ACK_TIMEOUT_S = 2.0
@@ -38,11 +38,10 @@ class _Delivery:
 class Deliveries:
     """What is on its way and not acknowledged."""
 
-    def __init__(
-        self, send: Callable[[bytes, Peer], None], verified: Verified, monotonic: Callable[[], float]
-    ) -> None:
+    def __init__(self, send: Callable[[bytes, Peer], None], heard: Heard, monotonic: Callable[[], float]) -> None:
+        """``heard``: takes the peers that answer."""
         self._send = send
-        self._verified = verified
+        self._heard = heard
         self._open: dict[tuple[Peer, int], _Delivery] = {}
         # The first number of a peer is drawn: who does not get our messages cannot acknowledge them.
         self._numbers: Kept[Peer, int] = Kept(monotonic, life_s=2 * EXCHANGE_LIFETIME_S, most=MAX_VERIFIED)
@@ -77,7 +76,7 @@ class Deliveries:
         self._transmit(peer, message_id, delivery)
 
     async def ping(self, peer: Peer) -> None:
-        """Ask a peer for a sign of life, which verifies it, and wait for that a little (RFC 7252, 4.3)."""
+        """Ask a peer for a sign of life, and wait for it a little (RFC 7252, 4.3)."""
         message_id = self.next_id(peer)
         answered: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         key = peer, message_id
@@ -109,19 +108,18 @@ class Deliveries:
         """Take an acknowledgement or a rejection."""
         key = peer, message.id
         guesses = self._guesses.get(peer) or 0
-        if guesses >= MAX_GUESSES and peer not in self._verified:
+        if guesses >= MAX_GUESSES and peer not in self._heard:
             return  # whoever spells out all numbers finds ours among them
         delivery = self._open.pop(key, None)
         if delivery is None:
-            if peer not in self._verified and self._late.drop(key) is None:
+            if self._late.drop(key) is not None:
+                self._heard.add(peer)
+            elif peer not in self._heard:
                 self._guesses.put(peer, guesses + 1)
             return
         if delivery.timer is not None:
             delivery.timer.cancel()
-        if message.type is Type.ACK or not delivery.data:  # a sign of life is a rejection (RFC 7252, 4.3)
-            self._verified.add(peer)
-        else:
-            self._verified.drop(peer)  # it knows nothing of the request that was answered
+        self._heard.add(peer)
         delivery.ended(message.type is Type.ACK)
 
     def close(self) -> None:

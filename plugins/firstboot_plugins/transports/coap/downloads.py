@@ -15,8 +15,8 @@ from firstboot_plugins.transports.coap.replies import Answered, Reply, RequestKe
 LIFE_S = 60.0
 MOST = 1024
 MOST_BYTES = 16 * 1024 * 1024
-LARGEST_EXPONENT = 6
-_WHOLE = Block(0, False, LARGEST_EXPONENT)
+_WHOLE = Block(0, False, 6)
+LARGEST_BLOCK = _WHOLE.size
 
 
 @dataclass(slots=True)

@@ -61,7 +61,7 @@ class Endpoint:
         self._failures = FailureThrottle(per_minute=FAILURES_PER_MINUTE, max_delay_s=0.0, monotonic=monotonic)
         self.exchanges = Exchanges(config, send, monotonic)
         self.uploads = Uploads(config, monotonic)
-        self.outgoing = Outgoing(self.exchanges, send, monotonic)
+        self.outgoing = Outgoing(config, self.exchanges, send, monotonic)
         self.observations = Observations(
             self.outgoing, config.max_observations, config.observation_check.total_seconds()
         )
@@ -114,7 +114,7 @@ class Endpoint:
             further = self.outgoing.further(exchange)
             if further is None:
                 reply, observation = await self._reply(exchange)
-                reply = await self.outgoing.cut(exchange, reply)
+                reply = self.outgoing.cut(exchange, reply)
             else:
                 reply = further
         except Answered as answered:
@@ -137,13 +137,16 @@ class Endpoint:
             raise Answered(refused)
         handler, path, query = find_handler(self._resources, message)
         if self.uploads.are_full and message.first(Option.BLOCK1) is not None:
-            await self.outgoing.verify(exchange)
-        verified = self.outgoing.verified
-        body, exchange.received = self.uploads.take(message, peer, exchange.received, verified)
+            await self.outgoing.listen_for(exchange)
+        body, exchange.received = self.uploads.take(message, peer, exchange.received, self.outgoing.heard)
         observation = self._observation(message, peer)
         stops = observation is None and message.first(Option.OBSERVE) == STOP_OBSERVING
         certificate = self._certificate_of(peer)
-        request = Request(path, query, body, peer.host, observation, stops, certificate)
+        request = Request(
+            path, query, body, peer.host, observation, stops, certificate,
+            content_format=_number(message.first(Option.CONTENT_FORMAT)),
+            accept=_number(message.first(Option.ACCEPT)),
+        )  # fmt: skip
         reply = await self._ask(handler, request, observation)
         value = message.first(Option.BLOCK1)
         if value is not None:
@@ -190,6 +193,10 @@ class Endpoint:
             await asyncio.gather(*late, return_exceptions=True)
         self.observations.close()
         await self.outgoing.close()
+
+
+def _number(value: bytes | None) -> int | None:
+    return None if value is None else int.from_bytes(value)
 
 
 def _give_up(observation: Observation | None) -> None:

@@ -45,8 +45,11 @@ class Code(IntEnum):
     FORBIDDEN = 4 << 5 | 3
     NOT_FOUND = 4 << 5 | 4
     METHOD_NOT_ALLOWED = 4 << 5 | 5
+    NOT_ACCEPTABLE = 4 << 5 | 6
     REQUEST_ENTITY_INCOMPLETE = 4 << 5 | 8
+    CONFLICT = 4 << 5 | 9
     REQUEST_ENTITY_TOO_LARGE = 4 << 5 | 13
+    UNSUPPORTED_CONTENT_FORMAT = 4 << 5 | 15
     TOO_MANY_REQUESTS = 4 << 5 | 29
     INTERNAL_SERVER_ERROR = 5 << 5
     SERVICE_UNAVAILABLE = 5 << 5 | 3

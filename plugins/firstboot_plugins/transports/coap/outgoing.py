@@ -6,11 +6,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from firstboot_plugins.transports.coap.config import CoapConfig
 from firstboot_plugins.transports.coap.deliveries import Deliveries
-from firstboot_plugins.transports.coap.downloads import Downloads
+from firstboot_plugins.transports.coap.downloads import LARGEST_BLOCK, Downloads
 from firstboot_plugins.transports.coap.exchanges import Exchange, Exchanges
 from firstboot_plugins.transports.coap.messages import Message, Option, Type
-from firstboot_plugins.transports.coap.peers import MAX_AMPLIFICATION, Peer, Verified
+from firstboot_plugins.transports.coap.peers import Heard, Peer, Verified
 from firstboot_plugins.transports.coap.replies import Answered, Reply
 
 logger = logging.getLogger(__name__)
@@ -20,12 +21,18 @@ class Outgoing:
     """Answers requests, and sends what nobody has asked for just now."""
 
     def __init__(
-        self, exchanges: Exchanges, send: Callable[[bytes, Peer], None], monotonic: Callable[[], float]
+        self,
+        config: CoapConfig,
+        exchanges: Exchanges,
+        send: Callable[[bytes, Peer], None],
+        monotonic: Callable[[], float],
     ) -> None:
+        self._max_amplification = config.max_amplification
         self._exchanges = exchanges
+        self.heard = Heard(monotonic)
         self.verified = Verified(monotonic)
         self.downloads = Downloads(self.verified, monotonic)
-        self.deliveries = Deliveries(send, self.verified, monotonic)
+        self.deliveries = Deliveries(send, self.heard, monotonic)
         self._confirming: set[asyncio.Task[None]] = set()
 
     def look_at(self, exchange: Exchange) -> None:
@@ -35,29 +42,25 @@ class Outgoing:
             echo is not None and self.verified.check(exchange.peer, echo)
         )
 
-    async def verify(self, exchange: Exchange) -> None:
-        """Ask the peer of a request for a sign of life, if it is not verified."""
-        if not exchange.is_verified:
+    async def listen_for(self, exchange: Exchange) -> None:
+        """Ask the peer of a request for a sign of life, if it has given none."""
+        if exchange.peer not in self.heard:
             # Small clients know nothing of Echo options, but every one answers this.
             await self.deliveries.ping(exchange.peer)
-            exchange.is_verified = exchange.peer in self.verified
 
     def further(self, exchange: Exchange) -> Reply | None:
         """Return the part of an earlier answer that a request asks for; None when it asks for a new one.
 
         Raises: `Answered`.
         """
-        return self.downloads.further(exchange.message, exchange.peer, _most(exchange))
+        return self.downloads.further(exchange.message, exchange.peer, self._most(exchange))
 
-    async def cut(self, exchange: Exchange, reply: Reply) -> Reply:
+    def cut(self, exchange: Exchange, reply: Reply) -> Reply:
         """Return the reply, or its first part where it is too large for a message or for this peer.
 
         Raises: `Answered`.
         """
-        most = _most(exchange)
-        if most is not None and reply.size(exchange.message.token) > most:
-            await self.verify(exchange)
-        return self.downloads.reply(exchange.message, exchange.peer, reply, _most(exchange))
+        return self.downloads.reply(exchange.message, exchange.peer, reply, self._most(exchange))
 
     def respond(self, exchange: Exchange, reply: Reply, arrived: Callable[[bool], None] | None = None) -> None:
         """Answer a request. ``arrived`` is told whether the peer has got the answer, or may be thought to."""
@@ -69,7 +72,7 @@ class Outgoing:
         if exchange.is_confirmable and not exchange.answer:
             self._exchanges.answer(exchange, reply.message(Type.ACK, message.id, message.token).encode())
         elif exchange.is_confirmable or must_confirm:
-            most = _most(exchange)
+            most = self._most(exchange)
             budget = None if most is None else most - len(exchange.answer)
             self.deliveries.send(reply, peer, message.token, budget, _both(arrived, self._confirmation(reply)))
             return
@@ -80,9 +83,15 @@ class Outgoing:
             arrived(True)
 
     def push(self, registration: Message, peer: Peer, reply: Reply, ended: Callable[[bool], None]) -> None:
-        """Send news to a verified peer, until they are acknowledged."""
+        """Send news to a peer that has acknowledged those before, until they are acknowledged.
+
+        They go whole, if they fit into a message: the acknowledgement shows interest (RFC 7641, 7). If not, the
+        first block is so small that the peer may ask for the others.
+        """
+        fits = peer in self.verified or len(reply.payload) <= LARGEST_BLOCK
+        most = None if fits else self._max_amplification * len(registration.encode())
         try:
-            reply = self.downloads.reply(registration, peer, reply, None)
+            reply = self.downloads.reply(registration, peer, reply, most)
         except Answered as answered:
             reply = answered.reply
         self.deliveries.send(reply, peer, registration.token, None, ended)
@@ -92,6 +101,10 @@ class Outgoing:
         self.deliveries.close()
         await asyncio.gather(*self._confirming)
 
+    def _most(self, exchange: Exchange) -> int | None:
+        """Return how many bytes the peer may be sent for this request; None when there is no bound."""
+        return None if exchange.is_verified else self._max_amplification * exchange.received
+
     def _confirmation(self, reply: Reply) -> Callable[[bool], None]:
         def ended(arrived: bool) -> None:
             if arrived and reply.delivered is not None:
@@ -100,11 +113,6 @@ class Outgoing:
                 task.add_done_callback(self._confirming.discard)
 
         return ended
-
-
-def _most(exchange: Exchange) -> int | None:
-    """Return how many bytes the peer may be sent for this request; None when there is no bound."""
-    return None if exchange.is_verified else MAX_AMPLIFICATION * exchange.received
 
 
 def _both(first: Callable[[bool], None] | None, second: Callable[[bool], None]) -> Callable[[bool], None]:

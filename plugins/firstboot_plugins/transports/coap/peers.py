@@ -10,8 +10,6 @@ from typing import NamedTuple
 
 from firstboot_plugins.transports.coap.kept import Kept
 
-MAX_AMPLIFICATION = 3
-"""How many bytes are sent to an address for each byte that came from it, until it has answered us."""
 VERIFIED_S = 600.0
 MAX_VERIFIED = 65_536
 ECHO_S = 120
@@ -35,16 +33,14 @@ class Peer(NamedTuple):
         return self.address.removeprefix("::ffff:") if "." in self.address else self.address
 
 
-class Verified:
-    """The peers that have shown that they get what is sent to their address.
+class Heard:
+    """The peers that have answered a message of ours, whose number nobody else can know: somebody is there.
 
-    A peer does so by answering a message of ours, whose number nobody else can know, or with the value of an Echo
-    option (RFC 9175).
+    Whether it wants what is sent to it is another question. Whoever speaks CoAP rejects an empty message, and some
+    acknowledge what they have not asked for.
     """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
-        self._key = secrets.token_bytes(32)
         self._peers: Kept[Peer, bool] = Kept(monotonic, life_s=VERIFIED_S, most=MAX_VERIFIED)
 
     def __contains__(self, peer: object) -> bool:
@@ -53,8 +49,14 @@ class Verified:
     def add(self, peer: Peer) -> None:
         self._peers.put(peer, True)
 
-    def drop(self, peer: Peer) -> None:
-        self._peers.drop(peer)
+
+class Verified(Heard):
+    """The peers that want what is sent to them: they have sent back the value of an Echo option (RFC 9175)."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        super().__init__(monotonic)
+        self._monotonic = monotonic
+        self._key = secrets.token_bytes(32)
 
     def challenge(self, peer: Peer) -> bytes:
         """Return a value that only the peer can send back; nothing is kept of it."""

@@ -11,6 +11,8 @@ from firstboot_plugins.transports.coap.messages import Code
 
 TEXT = 0
 """The content format of plain text."""
+JSON = 50
+CBOR = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,10 @@ class Request:
     """Whether the device says that it does not want to observe any more; it does not."""
     certificate: PeerCertificate | None = field(default=None, repr=False)
     """What the peer has proven with over DTLS; None when it was not asked, or has none."""
+    content_format: int | None = None
+    """What the payload is said to be in."""
+    accept: int | None = None
+    """What the answer is to be in."""
 
     def parameter(self, name: str) -> str | None:
         """Return a parameter of the query, such as ``sharedKeys=a,b``; several are joined with commas."""

@@ -39,10 +39,10 @@ class Uploads:
         self._uploads.forget()
         return len(self._uploads) >= self._config.max_uploads
 
-    def take(self, message: Message, peer: Peer, size: int, verified: Container[Peer] = ()) -> tuple[bytes, int]:
+    def take(self, message: Message, peer: Peer, size: int, heard: Container[Peer] = ()) -> tuple[bytes, int]:
         """Return the complete body, and how many bytes in all the peer has sent for it.
 
-        ``verified``: peers for which those make room that may not be where their datagrams say.
+        ``heard``: peers for which those make room that may not be where their datagrams say.
 
         Raises: `Answered` when more is to come, or when this does not fit to what came before.
         """
@@ -54,7 +54,7 @@ class Uploads:
         if block is None:
             raise Answered(Code.BAD_OPTION)
         key = request_key(message, peer, with_tag=True)
-        upload = self._begin(key, message, verified) if block.number == 0 else self._uploads.get(key)
+        upload = self._begin(key, message, heard) if block.number == 0 else self._uploads.get(key)
         if upload is None:
             raise Answered(Code.REQUEST_ENTITY_INCOMPLETE)
         try:
@@ -68,7 +68,7 @@ class Uploads:
         self._uploads.drop(key)
         return bytes(upload.body), upload.received
 
-    def _begin(self, key: RequestKey, message: Message, verified: Container[Peer]) -> _Upload:
+    def _begin(self, key: RequestKey, message: Message, heard: Container[Peer]) -> _Upload:
         self._check_size(int.from_bytes(message.first(Option.SIZE1) or b""))
         self._uploads.drop(key)
         self._uploads.forget()
@@ -77,8 +77,8 @@ class Uploads:
         if len(neighbours) >= self._config.max_uploads_per_address:
             self._uploads.drop(neighbours[0])
         elif self.are_full:
-            strangers = (other for other in self._uploads if other[0] not in verified)
-            stranger = next(strangers, None) if key[0] in verified else None
+            strangers = (other for other in self._uploads if other[0] not in heard)
+            stranger = next(strangers, None) if key[0] in heard else None
             if stranger is None:
                 raise Answered(Code.SERVICE_UNAVAILABLE, (Option.MAX_AGE, uint(RETRY_AFTER_S)))
             self._uploads.drop(stranger)

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from firstboot.config import Address
 from firstboot.errors import StartRefused
-from firstboot.listening import BACKLOG, address_of, bound_sockets
+from firstboot.listening import BACKLOG, ENCRYPTED_BINDS, LISTENERS, address_of, bound_sockets
 from firstboot_plugins.transports.mqtt.config import MqttConfig
 from firstboot_plugins.transports.mqtt.crowd import Crowd
 
 if TYPE_CHECKING:
     from firstboot.tls import Tls
 
-SETTINGS: Mapping[str, str] = {
-    "mqtt": "bind", "mqtts": "tls_bind", "mqttws": "ws_bind", "mqttwss": "wss_bind",
-}  # fmt: skip
-"""The listeners, each with the setting that says where."""
 Accept = Callable[[], asyncio.Protocol]
 
 
@@ -37,7 +33,7 @@ class Listeners:
 
         Raises: `StartRefused` with all that is wrong with them.
         """
-        self._sockets = bound_sockets("mqtt", self._config, SETTINGS)
+        self._sockets = bound_sockets("mqtt", self._config)
         return {name: address_of(bound) for name, bound in self._sockets.items()}
 
     async def start(
@@ -49,9 +45,10 @@ class Listeners:
         """
         for name, bound in list(self._sockets.items()):
             accept = connection
-            if name in ("mqttws", "mqttwss"):
+            _, setting = LISTENERS[name]
+            if setting in ("ws_bind", "wss_bind"):
                 accept = self._over_web_socket(accept, crowd)
-            if name in ("mqtts", "mqttwss"):
+            if setting in ENCRYPTED_BINDS:
                 assert tls is not None  # such a listener without a certificate is refused before
                 accept = self._over_tls(accept, crowd, tls, handshake_failed)
             try:
@@ -59,7 +56,7 @@ class Listeners:
                 self._servers.append(await loop.create_server(accept, sock=bound, backlog=BACKLOG))
                 del self._sockets[name]  # it is the server's now
             except OSError as error:
-                raise StartRefused(f"mqtt.{SETTINGS[name]}: cannot listen: {error.strerror}.") from None
+                raise StartRefused(f"mqtt.{setting}: cannot listen: {error.strerror}.") from None
 
     def _over_web_socket(self, accept: Accept, crowd: Crowd) -> Accept:
         # Not before it is needed: a server without such listeners does without its memory.

@@ -7,7 +7,7 @@ import http
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from websockets.frames import CloseCode, Frame, Opcode
@@ -16,6 +16,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.typing import Subprotocol
 
+from firstboot.connection_layer import ConnectionLayer
 from firstboot_plugins.transports.mqtt.crowd import Crowd
 
 if TYPE_CHECKING:
@@ -74,37 +75,27 @@ def _host_of(url: str) -> str | None:
         return None
 
 
-class WebSocketConnection(asyncio.Transport, asyncio.Protocol):
-    """The protocol of the socket, and the transport of the inner protocol."""
+class WebSocketConnection(ConnectionLayer):
+    """Puts what the inner protocol writes into frames, and takes out of them what it reads."""
 
-    __slots__ = (
-        "_frames", "_inner", "_is_closing", "_is_open", "_listener", "_request_size", "_since", "_timer",
-        "_transport", "_websocket", "address",
-    )  # fmt: skip
+    __slots__ = ("_frames", "_listener", "_request_size", "_since", "_websocket")
 
     def __init__(self, listener: WebSocketListener, inner: asyncio.Protocol) -> None:
+        super().__init__(inner, listener.crowd)
         self._listener = listener
-        self._inner = inner
         self._websocket = ServerProtocol(
             subprotocols=SUBPROTOCOLS, max_size=listener.config.max_packet_size, logger=_silent
         )
-        self._is_open = self._is_closing = False
         self._request_size = 0
         self._since = asyncio.get_running_loop().time()
         self._frames = self._most_frames
-        self.address = ""
 
     # -- the socket --------------------------------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-        peer = transport.get_extra_info("peername")
-        self.address = peer[0] if peer else ""
-        loop = asyncio.get_running_loop()
+    def _start_timer(self) -> asyncio.TimerHandle:
         # From the moment when the socket was accepted: TLS has had its part already.
         until = self._since + self._listener.config.connect_timeout.total_seconds()
-        self._timer = loop.call_at(until, self.drop)
-        self._listener.crowd.admit(self)
+        return asyncio.get_running_loop().call_at(until, self.drop)
 
     def data_received(self, data: bytes) -> None:
         for at in range(0, len(data), CHUNK):
@@ -114,26 +105,6 @@ class WebSocketConnection(asyncio.Transport, asyncio.Protocol):
 
     def eof_received(self) -> None:
         """Leave it to the transport to close: nothing comes that would end the connection any better."""
-
-    def pause_writing(self) -> None:
-        if self._is_open:
-            self._inner.pause_writing()
-
-    def resume_writing(self) -> None:
-        if self._is_open:
-            self._inner.resume_writing()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._is_closing = True
-        self._timer.cancel()
-        self._listener.crowd.leave(self)
-        if self._is_open:
-            self._inner.connection_lost(exc)
-        self._inner = _NOBODY  # which holds us as its transport: nothing is left for the garbage collector
-
-    def drop(self) -> None:
-        """Close at once."""
-        self.abort()
 
     # -- frames ------------------------------------------------------------------------------------
 
@@ -166,10 +137,7 @@ class WebSocketConnection(asyncio.Transport, asyncio.Protocol):
         self._websocket.send_response(response)
         self._flush()
         if self._websocket.state is State.OPEN:
-            self._timer.cancel()
-            self._listener.crowd.leave(self)
-            self._is_open = True
-            self._inner.connection_made(self)
+            self._open()
 
     def _on_frame(self, frame: Frame) -> None:
         if frame.opcode in _DATA:
@@ -212,17 +180,11 @@ class WebSocketConnection(asyncio.Transport, asyncio.Protocol):
             self._websocket.send_binary(bytes(data))
             self._flush()
 
-    def get_write_buffer_size(self) -> int:
-        return self._transport.get_write_buffer_size()
-
     def pause_reading(self) -> None:
         self._transport.pause_reading()
 
     def resume_reading(self) -> None:
         self._transport.resume_reading()
-
-    def is_closing(self) -> bool:
-        return self._is_closing or self._transport.is_closing()
 
     def close(self) -> None:
         """Say goodbye, and close when the peer has done so too, or does not do it soon."""
@@ -234,13 +196,3 @@ class WebSocketConnection(asyncio.Transport, asyncio.Protocol):
             self._flush()
             self._transport.resume_reading()
         self._timer = asyncio.get_running_loop().call_later(CLOSE_WAIT_S, self._transport.close)
-
-    def abort(self) -> None:
-        self._is_closing = True
-        self._transport.abort()
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return self._transport.get_extra_info(name, default)
-
-
-_NOBODY = asyncio.Protocol()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -20,13 +21,20 @@ from firstboot_plugins.credentials.lookup_ids import certificate_hash
 
 MAKER = authority("maker")
 DEFAULTS = {
-    "authority": None, "pattern": "(.*)", "allowCreate": False, "validation": "strict", "lifeDays": None,
-    "renewalDays": None,
+    "authority": None, "authorityCounts": False, "pattern": "(.*)", "allowCreate": False, "validation": "strict",
+    "lifeDays": None, "renewalDays": None,
 }  # fmt: skip
 
 
 def of_profile(house: House) -> str:
     return f"{OURS}/profiles/{house.profile.public_id}/certificates"
+
+
+def told(answer: httpx2.Response) -> dict[str, Any]:
+    """Return what is said of a profile, but for the challenge, which is another one at each installation."""
+    settings: dict[str, Any] = answer.json()
+    assert re.fullmatch("firstboot-authority-[0-9a-f]{32}", settings.pop("challenge"))
+    return settings
 
 
 async def with_certificate(world: World, house: House) -> tuple[str, x509.Certificate]:
@@ -106,7 +114,7 @@ async def test_revoking_voids_what_the_device_has_and_lists_its_certificate(
 
 
 async def test_a_profile_says_nothing_of_certificates_at_first(house: House, admin: httpx2.AsyncClient) -> None:
-    assert (await admin.get(of_profile(house))).json() == DEFAULTS
+    assert told(await admin.get(of_profile(house))) == DEFAULTS
 
 
 async def test_an_authority_makes_the_profile_one_of_certificates(
@@ -119,9 +127,9 @@ async def test_an_authority_makes_the_profile_one_of_certificates(
 
     changed = await admin.patch(of_profile(house), json={"authority": MAKER.pem.decode(), **settings})
 
-    expected = {"authority": certificate_hash(one_line(MAKER)), **settings}
-    assert changed.json() == expected
-    assert (await admin.get(of_profile(house))).json() == expected
+    expected = {"authority": certificate_hash(one_line(MAKER)), "authorityCounts": False, **settings}
+    assert told(changed) == expected
+    assert told(await admin.get(of_profile(house))) == expected
     profile = await world.services.profiles.by_public_id(house.tenant.id, house.profile.public_id)
     assert profile.strategy == "x509-certificate-chain"
     theirs = (await admin.get(f"/api/deviceProfile/{profile.public_id}")).json()
@@ -139,20 +147,21 @@ async def test_what_is_left_out_stays_and_zero_takes_away(house: House, admin: h
 
     changed = await admin.patch(of_profile(house), json={"lifeDays": 0, "renewalDays": None})
 
-    assert changed.json() == {**DEFAULTS, "renewalDays": 10, "pattern": "x(.*)"}
+    assert told(changed) == {**DEFAULTS, "renewalDays": 10, "pattern": "x(.*)"}
 
 
 @pytest.mark.parametrize(
     "bad",
-    [{"authority": "no certificate"}, {"authority": MAKER.key_pem().decode()}, {"pattern": "no group"},
-     {"pattern": "(("}, {"pattern": "(a)\\1"}],
-    ids=["no authority", "a key", "no group", "no expression", "a reference back"],
+    [{"authority": "no certificate"}, {"authority": ""}, {"authority": "A" * 20_000},
+     {"authority": MAKER.key_pem().decode()}, {"pattern": "no group"}, {"pattern": "(("}, {"pattern": "(a)\\1"},
+     {"proof": "AAAA"}],
+    ids=["no authority", "nothing", "too much", "a key", "no group", "no expression", "a reference", "a proof"],
 )  # fmt: skip
 async def test_bad_settings_are_refused(house: House, admin: httpx2.AsyncClient, bad: dict[str, Any]) -> None:
     status, _ = problem(await admin.patch(of_profile(house), json=bad))
 
     assert status == 400
-    assert (await admin.get(of_profile(house))).json() == DEFAULTS
+    assert told(await admin.get(of_profile(house))) == DEFAULTS
 
 
 async def test_one_authority_proves_one_profile(world: World, house: House, admin: httpx2.AsyncClient) -> None:
