@@ -56,6 +56,7 @@ _KINDS = {
     "FirstPassword | None": "12 to 72 characters",
     "MemoryKib": "number from 8",
     "Path": "path",
+    "Port | None": "number from 1 to 65535",
     "Path | None": "path",
     "Secret | None": "text",
     "ServerKey | None": "64 hexadecimal digits",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from base64 import urlsafe_b64encode
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 from firstboot.batching import Batcher
@@ -24,6 +25,7 @@ from firstboot.storage import (
     Outcome,
     RecordTokenUse,
     Storage,
+    UpdateApiToken,
     Write,
     WriteResult,
 )
@@ -36,7 +38,7 @@ _LENGTH = len(PREFIX) + 43
 
 
 class ApiTokenService:
-    """Makes, finds and revokes tokens. What is stored of one is its digest: it is shown once."""
+    """Makes, finds, changes and revokes tokens. What is stored of one is its digest: it is shown once."""
 
     def __init__(
         self, storage: Storage, commits: Batcher[Write, WriteResult], keyring: Keyring, clock: Clock
@@ -55,18 +57,26 @@ class ApiTokenService:
         expires_at_ms: int | None = None,
         *,
         within: Collection[str] | None = None,
+        details: Mapping[str, Any] | None = None,
+        secret: Secret | None = None,
+        enabled: bool = True,
         actor: str,
     ) -> tuple[ApiToken, Secret]:
         """Make a token; ``within`` are the scopes of whoever asks, None when no scopes bound him.
+
+        ``secret`` is one in a dialect's own form, as hard to guess as ours, and without `PREFIX`. Such a token
+        needs no scopes: the dialect keeps in ``details`` what it may do.
 
         Raises: `InvalidValue`, `NotAllowed`, `AlreadyExists`.
         """
         now_ms = self._clock.now_ms()
         if expires_at_ms is not None and expires_at_ms <= now_ms:
             raise InvalidValue("The token would have expired already.")
-        checked = check_scopes(scopes)
+        wanted = tuple(scopes)
+        checked = check_scopes(wanted) if wanted or secret is None else ()
         check_within(checked, within)
-        secret = Secret(PREFIX + urlsafe_b64encode(random_bytes(_SIZE_BYTES)).rstrip(b"=").decode("ascii"))
+        if secret is None:
+            secret = Secret(PREFIX + urlsafe_b64encode(random_bytes(_SIZE_BYTES)).rstrip(b"=").decode("ascii"))
         token = ApiToken(
             id=0,
             public_id=new_public_id(now_ms),
@@ -77,8 +87,10 @@ class ApiTokenService:
             created_by=actor,
             created_at_ms=now_ms,
             expires_at_ms=expires_at_ms,
+            enabled=enabled,
+            details=details or {},
         )
-        audit = self._audit("api-token-created", token, actor, f"{token.name}: {' '.join(checked)}")
+        audit = self._audit("api-token-created", token, actor, f"{token.name}: {' '.join(checked)}".rstrip(": "))
         result = await self._commits.submit(CreateApiToken(token=token, audit=audit))
         if result.outcome is Outcome.NAME_TAKEN:
             raise AlreadyExists(f"There is an API token named {token.name!r} already.")
@@ -109,6 +121,21 @@ class ApiTokenService:
                 return token
         raise _gone()
 
+    async def update(self, token: ApiToken, *, secret: Secret | None = None, actor: str) -> ApiToken:
+        """Replace scopes, expiry, details, whether it is enabled, and the secret if there is another.
+
+        Whatever was opened with it ends.
+
+        Raises: `InvalidValue`, `NotFound`.
+        """
+        scopes = check_scopes(token.scopes) if token.scopes else ()
+        changed = replace(token, scopes=scopes, digest=token.digest if secret is None else self._digest(secret))
+        audit = self._audit("api-token-updated", token, actor, token.name)
+        result = await self._commits.submit(UpdateApiToken(token=changed, audit=audit))
+        if result.outcome is not Outcome.DONE:
+            raise _gone()
+        return changed
+
     async def revoke(self, token: ApiToken, *, actor: str) -> None:
         """Delete a token; whatever was opened with it ends.
 
@@ -120,21 +147,25 @@ class ApiTokenService:
             raise _gone()
 
     async def find(self, secret: Secret) -> ApiToken | None:
-        """Return the token that this secret is, unless it has expired, and note that it was used.
+        """Return the token that this secret is, unless it has expired or is disabled, and note that it was used.
+
+        Each call looks into the database: the form is for whoever asks to check before.
 
         Raises: `Unavailable`.
         """
-        if len(secret) != _LENGTH or not secret.reveal().startswith(PREFIX):
+        if secret.reveal().startswith(PREFIX) and len(secret) != _LENGTH:
             return None
         token = await self._storage.api_token_by_digest(self._digest(secret))
         now_ms = self._clock.now_ms()
-        if token is None or (token.expires_at_ms is not None and token.expires_at_ms <= now_ms):
+        if token is None or not token.enabled:
+            return None
+        if token.expires_at_ms is not None and token.expires_at_ms <= now_ms:
             return None
         if token.last_used_at_ms is None or now_ms - token.last_used_at_ms >= USE_RECORDED_EVERY_MS:
-            self._record_use(token, now_ms)
+            self.record_use(token, now_ms)
         return token
 
-    def _record_use(self, token: ApiToken, now_ms: int) -> None:
+    def record_use(self, token: ApiToken, now_ms: int) -> None:
         """Write the moment of use; nobody waits for it, and nobody fails for it."""
         if token.id in self._being_recorded:
             return

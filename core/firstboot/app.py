@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from firstboot.api_tokens import ApiTokenService
@@ -37,17 +37,21 @@ from firstboot.logins import Logins
 from firstboot.observing import Observers
 from firstboot.offered import Offered
 from firstboot.ownership import Ownership
+from firstboot.periodic import Periodic
 from firstboot.plugin_manager import PluginManager
+from firstboot.pool_news import PoolNews
+from firstboot.pools import PoolService
 from firstboot.profile_directory import ProfileDirectory
 from firstboot.profiles import ProfileService
 from firstboot.provisioning import Provisioning
 from firstboot.refused_claims import RefusedClaims
 from firstboot.releasing import Releasing
 from firstboot.reports import Reports
+from firstboot.resources import ResourceService
 from firstboot.rpc import RpcExchange
 from firstboot.sessions import SessionEnd, Sessions
 from firstboot.signing_up import SigningUp
-from firstboot.storage import Storage
+from firstboot.storage import ChangeKind, Storage
 from firstboot.telemetry import TelemetryService
 from firstboot.tenants import TenantService
 from firstboot.throttle import FailureThrottle
@@ -96,11 +100,18 @@ class Services:
     authentication: Authentication
     api_tokens: ApiTokenService
     certificates: CertificateAuthority
+    resources: ResourceService
+    pools: PoolService
+    pool_news: PoolNews
+    changes: ChangeFollower
+    """What other processes, and this one, have changed: for whoever keeps stored things in memory."""
     listeners: Mapping[str, Address]
     """Where the server listens, by listener (``mqtt``, ``http``, ...)."""
     health: Callable[[], Awaitable[Health]]
     tls: Tls | None
     """The certificates for listeners that encrypt; None where there are none, and no such listener."""
+    shared: dict[type, object] = field(default_factory=dict)
+    """What the parts of a plugin have in common, by its type: hooks of several transports find one object here."""
 
 
 class Transport(Protocol):
@@ -172,9 +183,13 @@ async def running_server(foundation: Foundation, clock: Clock | None = None) -> 
         stack.push_async_exit(bound.pop_all())
         for transport in transports:
             await transport.start(services)
-        foundation.plugins.raise_errors()  # of the hooks that transports called
-        stack.push_async_callback(_finish, transports, services, config.server.stop_timeout.total_seconds())
+        periodic = Periodic(foundation.plugins.offers("firstboot_periodic_jobs", config=config, services=services))
+        foundation.plugins.raise_errors()  # of the hooks that transports called, and of this one
+        stop_timeout_s = config.server.stop_timeout.total_seconds()
+        stack.push_async_callback(periodic.stop, stop_timeout_s)
+        stack.push_async_callback(_finish, transports, services, stop_timeout_s)
         _warn_of_open_listeners(listeners)
+        periodic.start()
         yield Server(listeners, core, services)
 
 
@@ -211,6 +226,8 @@ async def _services(
     sessions = Sessions()
     downlinks = Downlinks(core.storage)
     follower = ChangeFollower(core.storage, profiles, sessions, downlinks, core.changed)
+    pool_news = PoolNews(core.storage, core.clock)
+    follower.watch(ChangeKind.POOL, pool_news.follow)
     await follower.start()
     for profile in profiles.all():
         if profile.strategy not in foundation.strategies:
@@ -278,6 +295,7 @@ async def _services(
             ensure_fresh=follower.ensure_fresh,
             clock=clock,
             authority=core.certificates,
+            pools=core.pools,
         ),
         logins=Logins(core.storage, core.commits, core.keyring, profiles, throttle, clock),
         sessions=sessions,
@@ -324,6 +342,10 @@ async def _services(
         ),
         api_tokens=core.api_tokens,
         certificates=core.certificates,
+        resources=core.resources,
+        pools=core.pools,
+        pool_news=pool_news,
+        changes=follower,
         listeners=listeners,
         health=HealthCheck(core.storage, core.write_failed, plugins, listeners, tls),
         tls=tls,

@@ -46,7 +46,7 @@ def check_key(key: str) -> None:
         raise InvalidValue("A key may not have control characters.")
 
 
-def check_value(value: Any, key: str = "value") -> None:
+def check_value(value: Any, key: str = "value", max_bytes: int = MAX_VALUE_BYTES) -> None:
     """Refuse what is not JSON within the bounds of `firstboot.json_profile`, and null, which means no value.
 
     Raises: `InvalidValue`.
@@ -66,9 +66,9 @@ def check_value(value: Any, key: str = "value") -> None:
         text = _encode(value).encode()
     except (TypeError, ValueError, RecursionError):
         raise InvalidValue(f"The value of {key!r} is nothing that JSON can say.") from None
-    if len(text) > MAX_VALUE_BYTES:
-        raise InvalidValue(f"The value of {key!r} has more than {MAX_VALUE_BYTES} bytes.")
-    json_profile.decode(text)
+    if len(text) > max_bytes:
+        raise InvalidValue(f"The value of {key!r} has more than {max_bytes} bytes.")
+    json_profile.decode(text, max_bytes=max_bytes)
 
 
 def _size_of(value: Any) -> int:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from firstboot.downlink import Downlinks
 from firstboot.errors import Unavailable
@@ -14,21 +14,31 @@ from firstboot.model import Scope
 from firstboot.profile_directory import ProfileDirectory
 from firstboot.sessions import Owner, SessionEnd, Sessions
 from firstboot.storage import (
+    TOKEN_CREATED,
+    Change,
     ChangeKind,
     ChangeOwner,
+    CreateApiToken,
+    CreateDevice,
     CreateProfile,
+    CreateResource,
     DeleteApiToken,
     DeleteAttributes,
     DeleteDevice,
     DeleteProfile,
+    DeleteResource,
     DeleteUser,
     EndUserSession,
+    ReleaseMember,
     ReplaceCredentials,
     SaveAttributes,
     SignUp,
     Storage,
+    Together,
+    UpdateApiToken,
     UpdateDevice,
     UpdateProfile,
+    UpdateResource,
     UpdateUser,
     Write,
 )
@@ -49,7 +59,8 @@ _ENDS = {
 _NOTED: frozenset[type] = frozenset(
     {
         ReplaceCredentials, DeleteDevice, UpdateDevice, CreateProfile, UpdateProfile, DeleteProfile,
-        UpdateUser, DeleteUser, EndUserSession, DeleteApiToken, ChangeOwner, SignUp,
+        UpdateUser, DeleteUser, EndUserSession, CreateApiToken, UpdateApiToken, DeleteApiToken,
+        ChangeOwner, SignUp, CreateResource, UpdateResource, DeleteResource, ReleaseMember,
     }
 )  # fmt: skip
 _SCOPED: frozenset[type] = frozenset({SaveAttributes, DeleteAttributes})
@@ -62,6 +73,10 @@ def are_changes(batch: Iterable[Write]) -> bool:
         if kind in _NOTED:
             return True
         if kind in _SCOPED and getattr(write, "scope", None) is Scope.SHARED:
+            return True
+        if isinstance(write, CreateDevice) and write.member is not None:
+            return True
+        if isinstance(write, Together) and are_changes(write.writes):
             return True
     return False
 
@@ -87,6 +102,7 @@ class ChangeFollower:
         self._sessions = sessions
         self._downlinks = downlinks
         self._changed = changed
+        self._watchers: list[tuple[ChangeKind, Callable[[Sequence[Change]], Awaitable[None]]]] = []
         self._last = 0
         self._read_at = time.monotonic()
         self._reading = asyncio.Lock()
@@ -95,6 +111,13 @@ class ChangeFollower:
         """Take the present as read."""
         self._last = await self._storage.last_change()
         await self._profiles.reload()
+
+    def watch(self, kind: ChangeKind, watcher: Callable[[Sequence[Change]], Awaitable[None]]) -> None:
+        """Await ``watcher`` with the changes of a kind, also those that this process has made itself.
+
+        What raises `Unavailable` is told the same changes once more.
+        """
+        self._watchers.append((kind, watcher))
 
     async def follow(self) -> None:
         """Poll until cancelled."""
@@ -130,16 +153,22 @@ class ChangeFollower:
 
     async def catch_up(self) -> None:
         """Act on everything that is new."""
+        asked_at = time.monotonic()
         async with self._reading:  # two at a time would act twice on what one of them has read
-            await self._catch_up()
+            if self._read_at <= asked_at:  # else somebody has begun to read since
+                await self._catch_up()
 
     async def _catch_up(self) -> None:
         asked_at = time.monotonic()
         changes = await self._storage.changes_since(self._last)
         if any(change.kind is ChangeKind.PROFILE for change in changes):
             await self._profiles.reload()
+        for watched, watcher in self._watchers:
+            of_kind = [change for change in changes if change.kind is watched]
+            if of_kind:
+                await watcher(of_kind)
         for change in changes:
-            if change.kind in _ENDS:
+            if change.kind in _ENDS and change.detail != TOKEN_CREATED:
                 kind, why = _ENDS[change.kind]
                 self._sessions.end(Owner(kind, change.ref), why)
             self._last = change.id

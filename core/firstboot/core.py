@@ -36,7 +36,9 @@ from firstboot.model import Tenant
 from firstboot.ownership import Ownership
 from firstboot.passwords import Passwords
 from firstboot.plugin_manager import PluginManager
+from firstboot.pools import PoolService
 from firstboot.profiles import ProfileService
+from firstboot.resources import ResourceService
 from firstboot.server_key import open_keyring
 from firstboot.storage import Storage, StorageBackend, Write, WriteResult
 from firstboot.tenants import TenantService
@@ -84,6 +86,8 @@ class Core:
     api_tokens: ApiTokenService
     passwords: Passwords
     certificates: CertificateAuthority
+    resources: ResourceService
+    pools: PoolService
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     """Set after every write of this process that others are told of."""
     write_failed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -182,6 +186,9 @@ async def open_core(foundation: Foundation, clock: Clock) -> AsyncIterator[Core]
         passwords = Passwords(memory_kib=login.password_memory_kib, passes=login.password_passes)
         ownership = Ownership(claiming, storage, commits, clock)
         certificates = CertificateAuthority(storage, keyring, clock)
+        devices = DeviceService(
+            storage, commits, keyring, clock, ClaimingData(keyring, claiming), authority=certificates
+        )
         yield Core(
             foundation=foundation,
             storage=storage,
@@ -196,9 +203,7 @@ async def open_core(foundation: Foundation, clock: Clock) -> AsyncIterator[Core]
                 is_strategy=foundation.strategies.__contains__,
                 clock=clock,
             ),
-            devices=DeviceService(
-                storage, commits, keyring, clock, ClaimingData(keyring, claiming), authority=certificates
-            ),
+            devices=devices,
             claim_windows=ClaimWindows(claiming, storage, commits, keyring, clock),
             ownership=ownership,
             tenants=TenantService(storage, commits, clock),
@@ -207,6 +212,8 @@ async def open_core(foundation: Foundation, clock: Clock) -> AsyncIterator[Core]
             api_tokens=ApiTokenService(storage, commits, keyring, clock),
             passwords=passwords,
             certificates=certificates,
+            resources=ResourceService(storage, commits, clock),
+            pools=PoolService(storage, commits, devices, clock),
             changed=changed,
             write_failed=write_failed,
         )

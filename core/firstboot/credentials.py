@@ -11,6 +11,9 @@ from uuid import UUID
 from firstboot.certificate_authority import IssuedCertificate
 from firstboot.errors import ProvisioningRefused
 from firstboot.model import Credentials, DeviceProfile, WantedCredentials
+from firstboot.secret import random_text
+
+_NOBODYS_LENGTH = 32
 
 
 class CredentialGenerator(Protocol):
@@ -90,13 +93,18 @@ class NamedCredentialGenerator(Protocol):
         ...
 
 
+def nobodys_credentials() -> Credentials:
+    """Return credentials that nobody is told: every device has some, also one that is not to log in."""
+    return Credentials("ACCESS_TOKEN", random_text(_NOBODYS_LENGTH))
+
+
 def refuse_control_characters(*texts: str | None) -> None:
     """Refuse U+0000-U+001F and U+007F in any of the texts, as MQTT and logs do.
 
     Raises: `ProvisioningRefused` (``bad-credentials-request``).
     """
     for text in texts:
-        if text and any(character < " " or character == "\x7f" for character in text):
+        if text and not text.isprintable() and any(each < " " or each == "\x7f" for each in text):
             raise ProvisioningRefused(
                 "The wanted credentials have a control character in them.", code="bad-credentials-request"
             )

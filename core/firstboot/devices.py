@@ -12,6 +12,7 @@ from firstboot.batching import Batcher
 from firstboot.certificate_authority import CertificateAuthority
 from firstboot.claiming_data import ClaimingData
 from firstboot.clock import Clock, new_public_id
+from firstboot.credentials import nobodys_credentials
 from firstboot.errors import AlreadyExists, InvalidValue, LimitReached, NotFound, VersionConflict
 from firstboot.events import CredentialsChanged
 from firstboot.keyring import Keyring
@@ -19,7 +20,6 @@ from firstboot.model import GATEWAY, Attribute, Credentials, Device, DeviceProfi
 from firstboot.names import clean_name
 from firstboot.observing import Observers
 from firstboot.sealed_credentials import seal_credentials, unseal_credentials
-from firstboot.secret import random_text
 from firstboot.storage import (
     AuditEntry,
     CreateDevice,
@@ -38,9 +38,6 @@ from firstboot.storage import (
     Write,
     WriteResult,
 )
-
-REVOKED_LENGTH = 40
-"""Characters of the token that nobody has."""
 
 _HOOK = "firstboot_credentials_changed"
 
@@ -239,9 +236,7 @@ class DeviceService:
 
         Raises: `NotFound`.
         """
-        # Every device has credentials; nobody is told these.
-        nobodys = Credentials("ACCESS_TOKEN", random_text(REVOKED_LENGTH))
-        await self.change_credentials(device, nobodys, actor=actor, event="credentials-revoked")
+        await self.change_credentials(device, nobodys_credentials(), actor=actor, event="credentials-revoked")
 
     async def change_credentials(
         self, device: Device, credentials: Credentials, *, actor: str, event: str = "credentials-changed"

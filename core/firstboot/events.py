@@ -18,7 +18,8 @@ class DeviceProvisioned:
     profile: str
     credentials_type: str
     how: str
-    """``created``, ``handed-out``, ``answered-again``, ``rotated`` or ``re-opened``."""
+    """``created``, ``handed-out``, ``answered-again``, ``rotated``, ``renewed``, ``re-opened`` or
+    ``taken-from-pool``."""
     origin: Origin
     at_ms: int
 

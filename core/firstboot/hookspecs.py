@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
@@ -98,6 +99,18 @@ class Change:
 
 
 Answer = Refuse | Change | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeriodicJob:
+    """Work that is done when the server accepts, and again and again after that."""
+
+    run: Callable[[], Awaitable[None]]
+    """Called on the event loop; what it raises is logged, and it is called again when it is time."""
+    interval: timedelta
+    """Between the end of one call and the begin of the next."""
+    at_stop: bool = False
+    """Whether it is done once more when the server stops, after all sessions have ended."""
 
 
 # -- offering: at start ----------------------------------------------------------------------------
@@ -204,6 +217,16 @@ def firstboot_coap_resources(config: Config, services: Services) -> Iterable[obj
     Called when the CoAP transport starts. The built-in one takes
     `firstboot_plugins.transports.coap.resources.CoapResource` objects; one path offered by two plugins stops the
     start.
+
+    Plugin API: since 1.
+    """
+
+
+@hookspec
+def firstboot_periodic_jobs(config: Config, services: Services) -> Iterable[PeriodicJob]:
+    """Offer work that is done again and again while the server runs, such as deleting what is too old.
+
+    Called when all transports accept. Several servers that share a database all do it: it must bear that.
 
     Plugin API: since 1.
     """

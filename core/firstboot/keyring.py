@@ -59,6 +59,10 @@ class Keyring:
                 "The server key does not belong to this database. Put back the key file that was made with it."
             ) from None
 
+    def key(self, purpose: str) -> bytes:
+        """Return the key (32 bytes) of a purpose, such as for what a dialect signs; the same one every time."""
+        return self._derive(b"key " + purpose.encode())
+
     def digest(self, purpose: str, text: str) -> bytes:
         """Return the keyed digest (16 bytes) under which ``text`` is looked up."""
         keyed = self._digest.copy()

@@ -26,6 +26,8 @@ CLAIMING_DATA = "claimingData"
 """Key of the `Scope.SERVER` attribute with which an administrator opens a claim window (ThingsBoard)."""
 CLAIMING_ALLOWED = "claimingAllowed"
 """Key of the `Scope.SERVER` attribute that lets one device open claim windows where that is not the default."""
+DIALECT = "dialect"
+"""Key in a profile's details: the name of the only dialect whose logins its devices may use. Not there: of any."""
 GATEWAY = "gateway"
 """Member of a device's additional information: true for one that may speak for others."""
 
@@ -152,6 +154,9 @@ class ApiToken:
     created_at_ms: int
     expires_at_ms: int | None = None
     last_used_at_ms: int | None = None
+    enabled: bool = True
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """What a dialect keeps with a token and the services do not look at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,6 +255,32 @@ class WantedCredentials:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceDraft:
+    """A `Resource` that is to be made."""
+
+    kind: str
+    name: str
+    document: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceDetails:
+    """What a dialect wants a new device to have beside name and credentials. Devices that exist keep theirs."""
+
+    public_id: UUID | None = None
+    """None: the server draws one."""
+    label: str | None = None
+    enabled: bool = True
+    additional_info: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] | None = None
+    """See `Device.details`."""
+    companions: tuple[ResourceDraft, ...] = ()
+    """Made together with the device: all of it, or nothing. Those that exist already are left as they are."""
+    replaces: Device | None = None
+    """The device whose place it takes, as it is to be from that moment on; its version is the one that was read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProvisioningRequest:
     """What the request of any dialect becomes."""
 
@@ -261,6 +292,10 @@ class ProvisioningRequest:
     gateway: bool = False
     facts: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What else the device said of itself, by the dialect's field names. Unproven."""
+    hardware_id: str | None = None
+    """See `Device.hardware_id`."""
+    draft: DeviceDetails | None = None
+    """What a dialect wants a new device to have beside its name."""
     origin: Origin
 
 
@@ -314,6 +349,8 @@ class Device:
     additional_info: Mapping[str, Any] | None = None
     details: Mapping[str, Any] | None = None
     """What a dialect keeps with a device and the services do not look at."""
+    hardware_id: str | None = None
+    """What the device calls its own hardware, such as a serial number; unproven, and several may say the same."""
     version: int = 1
     created_at_ms: int = 0
     provision_state: Any = None
@@ -373,6 +410,57 @@ class StoredAttribute:
     updated_at_ms: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """A named JSON document of a tenant, of a kind that a dialect knows: a dashboard, a bucket, a product."""
+
+    id: int
+    tenant_id: int
+    kind: str
+    """Such as ``thinger-bucket``."""
+    name: str
+    """Unique in the tenant and the kind."""
+    document: Mapping[str, Any]
+    version: int = 1
+    created_at_ms: int = 0
+    updated_at_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceRow:
+    """One of the values that a resource has collected. Two of one moment are two."""
+
+    at_ms: int
+    value: Any
+    id: int = field(default=0, compare=False)
+    """Given by the storage, in the order of arrival."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolMember:
+    """A prepared device of a profile, and the hardware that it was given to, if any."""
+
+    device_id: int
+    device_name: str
+    profile_id: int
+    hardware_id: str | None = None
+    """Who holds it, or for whom it is reserved."""
+    reserved: bool = False
+    """Whether an administrator has chosen the hardware: nobody else gets this member."""
+    leased_at_ms: int | None = None
+    leased_until_ms: int | None = None
+    """None for one that is leased: for ever."""
+    first_login_at_ms: int | None = None
+
+    def state(self, now_ms: int) -> str:
+        """Return ``ready``, ``leased`` or ``assigned``: it has connected with what it was given."""
+        if self.leased_at_ms is None:
+            return "ready"
+        if self.first_login_at_ms is not None:
+            return "assigned"
+        return "ready" if self.leased_until_ms is not None and self.leased_until_ms < now_ms else "leased"
+
+
 @dataclass(frozen=True, slots=True)
 class LatestValue:
     """The newest value that a device reported under a key."""
@@ -414,9 +502,12 @@ class Provisioned:
 
     device_id: int
     device_name: str
+    public_id: UUID
     credentials: Credentials
     confirmable: bool = False
     """Whether a transport that can tell should report the delivery of the answer."""
+    made: Device | None = None
+    """The device as it was made; None for one that was there before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,12 +29,15 @@ class ProfileDirectory:
         self._clock = clock
         self._by_key: Mapping[str, DeviceProfile] = {}
         self._by_id: Mapping[int, DeviceProfile] = {}
+        self.generation = 0
+        """Another number after each `reload`, for whoever keeps something that is made of the profiles."""
 
     async def reload(self) -> None:
         """Read all profiles again."""
         profiles = await self._storage.all_profiles()
         self._by_id = {profile.id: profile for profile in profiles}
         self._by_key = {profile.provision_key: profile for profile in profiles if profile.provision_key}
+        self.generation += 1
 
     def all(self) -> list[DeviceProfile]:
         return list(self._by_id.values())

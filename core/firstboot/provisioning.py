@@ -27,6 +27,7 @@ from firstboot.model import (
     Attribute,
     Credentials,
     Device,
+    DeviceDetails,
     DeviceProfile,
     DeviceProposal,
     Origin,
@@ -37,31 +38,45 @@ from firstboot.model import (
 )
 from firstboot.names import clean_name
 from firstboot.offered import Offered
+from firstboot.pools import PoolService
 from firstboot.profile_directory import ProfileDirectory
 from firstboot.reports import Reports
 from firstboot.reprovisioning import Reprovisioning
+from firstboot.resources import new_resource
 from firstboot.sealed_credentials import seal_credentials
 from firstboot.secret import random_text
 from firstboot.storage import (
+    AuditEntry,
     ConfirmDelivery,
     CreateDevice,
+    CreateResource,
     HandOut,
+    NewMember,
     Outcome,
     ReplaceCredentials,
     Storage,
+    Together,
+    UpdateDevice,
     When,
     Write,
     WriteResult,
 )
-from firstboot.strategies import CreateNew, GiveNew, HandOutExisting, ProvisioningStrategy
+from firstboot.strategies import CreateNew, GiveNew, HandOutExisting, ProvisioningStrategy, TakeFromPool
 
 GENERATED_NAME_LENGTH = 20
+MAX_TRIES = 5
+"""To give a member of a pool to a hardware that asks several servers at once."""
+MAX_NAMES_TRIED = 1000
+"""For a new member of a pool, before giving up."""
+_NO_DETAILS = DeviceDetails()
 _STATE_ATTRIBUTE = Attribute(Scope.SERVER, PROVISION_STATE, PROVISIONED)
 _REFUSALS: Mapping[Outcome, tuple[str, str]] = {
     Outcome.CREDENTIALS_IN_USE: ("token-in-use", "Another device has the wanted credentials."),
     Outcome.DEVICE_LIMIT: ("device-limit", "The profile has as many devices as it may have."),
     Outcome.PROFILE_GONE: ("profile-gone", "The profile was deleted meanwhile."),
     Outcome.DEVICE_GONE: ("device-gone", "The device was deleted meanwhile."),
+    Outcome.GONE: ("profile-gone", "The tenant was deleted meanwhile."),
+    Outcome.STALE: ("try-again", "Somebody has changed meanwhile what the request speaks of."),
 }
 
 
@@ -94,12 +109,14 @@ class Provisioning:
         ensure_fresh: Callable[[], Awaitable[None]],
         clock: Clock,
         authority: CertificateAuthority,
+        pools: PoolService,
     ) -> None:
         self._config = config
         self._storage = storage
         self._commits = commits
         self._keyring = keyring
         self._profiles = profiles
+        self._pools = pools
         self._strategies = strategies
         self._issuing = Issuing(generators, authority, clock)
         self._deciders = deciders
@@ -136,6 +153,17 @@ class Provisioning:
         `Unavailable`: nothing was decided.
         """
         return await self._bounded(request, self._provision, lambda: self._profiles.find(request.key))
+
+    async def provision_in(self, profile: DeviceProfile, request: ProvisioningRequest) -> Provisioned:
+        """Decide on a request that has proven the profile in its dialect's way; key and secret are not read.
+
+        Raises: as `provision`.
+        """
+
+        async def decide(request: ProvisioningRequest) -> Provisioned:
+            return await self._decide(request, profile)
+
+        return await self._bounded(request, decide, lambda: profile)
 
     async def renew(self, proof: Match, request: ProvisioningRequest) -> Provisioned:
         """Give a device that has proven itself the credentials that it wants; what is returned is on disk.
@@ -199,6 +227,12 @@ class Provisioning:
         await self._reports.refused(refusal, origin, None, None)
         return refusal.delay_s
 
+    async def report_refusal(
+        self, refusal: Refused, origin: Origin, name: str | None = None, profile: DeviceProfile | None = None
+    ) -> None:
+        """Report what a dialect has refused by itself; how long to hold the answer back is in the refusal then."""
+        await self._reports.refused(refusal, origin, name, profile)
+
     # -- deciding ----------------------------------------------------------------------------------
 
     async def _provision(self, request: ProvisioningRequest) -> Provisioned:
@@ -206,7 +240,9 @@ class Provisioning:
         if request.device_name is not None and not request.device_name.strip():
             raise ProvisioningRefused("The device name is blank.", code="invalid-name")
         await self._ensure_fresh()
-        profile = self._profiles.prove(request.key, request.secret)
+        return await self._decide(request, self._profiles.prove(request.key, request.secret))
+
+    async def _decide(self, request: ProvisioningRequest, profile: DeviceProfile) -> Provisioned:
         name = self._allowed_name(profile, request)
         strategy = self._strategies.get(profile.strategy)
         if strategy is None:
@@ -229,6 +265,8 @@ class Provisioning:
                 decision.device.name, decision.device.public_id, profile, current=current
             )
             return await self._give("renewed", decision.device, request, holder, grace)
+        if isinstance(decision, TakeFromPool):
+            return await self._take(decision, request, profile)
         raise strategy.unusable(f"decided {type(decision).__name__}")
 
     def _allowed_name(self, profile: DeviceProfile, request: ProvisioningRequest) -> str | None:
@@ -246,11 +284,26 @@ class Provisioning:
     # -- new devices -------------------------------------------------------------------------------
 
     async def _create(self, name: str | None, request: ProvisioningRequest, profile: DeviceProfile) -> Provisioned:
+        """Make a device; one that has the name already may be the asker's."""
+        made = await self._create_once(name, request, profile)
+        return made if isinstance(made, Provisioned) else await self._name_taken(made, request, profile)
+
+    async def _create_once(
+        self,
+        name: str | None,
+        request: ProvisioningRequest,
+        profile: DeviceProfile,
+        member: NewMember | None = None,
+    ) -> Provisioned | str:
+        """Make a device; return the name that it should have if another one has it."""
+        draft = request.draft or _NO_DETAILS
         proposal = DeviceProposal(
             name=name or random_text(GENERATED_NAME_LENGTH),
             profile=profile.name,
             tenant=profile.tenant_id,
+            label=draft.label,
             gateway=request.gateway,
+            additional_info=draft.additional_info,
         )
         if self._deciders:
             proposal = await self._deciders.ask(request, proposal)
@@ -258,7 +311,7 @@ class Provisioning:
             # A name that was drawn, or that a plugin chose: leaving it out must be no way around the pattern.
             self._limits.check_name(profile, proposal.name)
         now_ms = self._clock.now_ms()
-        public_id = new_public_id(now_ms)
+        public_id = draft.public_id or new_public_id(now_ms)
         credentials = await self._issuing.issue(
             request.wanted, self._issuing.holder(proposal.name, public_id, profile)
         )
@@ -266,28 +319,32 @@ class Provisioning:
         if bucket is not None and not bucket.take():
             # A device that asks again makes no new one, and does not wait for those that do.
             if await self._storage.find_device(profile.tenant_id, proposal.name) is not None:
-                return await self._name_taken(proposal.name, request, profile)
-            raise ProvisioningRefused(
-                f"Profile {profile.name!r} provisions at most {bucket.per_minute} devices a minute.",
-                code="rate-limit",
-            )
+                return proposal.name
+            raise _too_fast(profile, bucket.per_minute)
         info = {**proposal.additional_info, GATEWAY: True} if proposal.gateway else proposal.additional_info
         try:
             result = await self._commits.submit(
-                CreateDevice(
-                    public_id=public_id,
-                    tenant_id=profile.tenant_id,
-                    profile_id=profile.id,
-                    name=proposal.name,
-                    label=proposal.label,
-                    additional_info=info or None,
-                    attributes=(_STATE_ATTRIBUTE, *proposal.attributes),
-                    credentials=seal_credentials(self._keyring, credentials, public_id.bytes),
-                    created_at_ms=now_ms,
-                    provisioned_at_ms=now_ms,
-                    request_digest=self._digest(request, profile),
-                    max_devices=profile.limits.max_devices,
-                    audit=self._reports.audit("created", request.origin, profile, proposal.name, public_id),
+                self._with_companions(
+                    CreateDevice(
+                        public_id=public_id,
+                        tenant_id=profile.tenant_id,
+                        profile_id=profile.id,
+                        name=proposal.name,
+                        label=proposal.label,
+                        additional_info=info or None,
+                        details=draft.details,
+                        enabled=draft.enabled,
+                        hardware_id=request.hardware_id,
+                        member=member,
+                        attributes=(_STATE_ATTRIBUTE, *proposal.attributes),
+                        credentials=seal_credentials(self._keyring, credentials, public_id.bytes),
+                        created_at_ms=now_ms,
+                        provisioned_at_ms=now_ms,
+                        request_digest=self._digest(request, profile),
+                        max_devices=profile.limits.max_devices,
+                        audit=self._reports.audit("created", request.origin, profile, proposal.name, public_id),
+                    ),
+                    draft,
                 )
             )
         except Unavailable:
@@ -299,15 +356,43 @@ class Provisioning:
                 bucket.put_back()
             if result.outcome is not Outcome.NAME_TAKEN:
                 raise _refusal(result.outcome)
-            return await self._name_taken(proposal.name, request, profile)
+            return proposal.name
         device = Device(
-            id=result.id,
+            id=result.parts[0].id if result.parts else result.id,
             public_id=public_id,
             tenant_id=profile.tenant_id,
             profile_id=profile.id,
             name=proposal.name,
+            enabled=draft.enabled,
+            label=proposal.label,
+            additional_info=info or None,
+            details=draft.details,
+            hardware_id=request.hardware_id,
+            created_at_ms=now_ms,
+            provision_state=PROVISIONED,
+            provisioned_at_ms=now_ms,
         )
         return self._succeed("created", device, credentials, request, profile)
+
+    def _with_companions(self, create: CreateDevice, draft: DeviceDetails) -> Write:
+        """Return the write that makes a device with all that belongs to it, or nothing."""
+        writes: list[Write] = [create]
+        for companion in draft.companions:
+            resource = new_resource(create.tenant_id, companion, create.created_at_ms)
+            writes.append(CreateResource(resource=resource, keep_existing=True))
+        if draft.replaces is not None:
+            old = draft.replaces
+            event = "device-updated" if old.enabled else "device-disabled"
+            writes.append(
+                UpdateDevice(
+                    device=old,
+                    expected_version=old.version,
+                    audit=AuditEntry.of_device(
+                        event, old.ref, at_ms=create.created_at_ms, actor="server", detail="replaced"
+                    ),
+                )
+            )
+        return create if len(writes) == 1 else Together(tuple(writes))
 
     async def _name_taken(self, name: str, request: ProvisioningRequest, profile: DeviceProfile) -> Provisioned:
         device = await self._storage.find_device(profile.tenant_id, name)
@@ -323,15 +408,97 @@ class Provisioning:
             return await self._finish(write, "re-opened", device, credentials, request, profile)
         return await self._again(device, request, profile, code="name-taken")
 
+    # -- pools -------------------------------------------------------------------------------------
+
+    async def _take(self, wish: TakeFromPool, request: ProvisioningRequest, profile: DeviceProfile) -> Provisioned:
+        """Give a hardware a member of the profile's pool, with the credentials that it wants.
+
+        Its requests that are under way at the same time, such as after a lost connection, are answered one after
+        the other: what the last one got is what counts.
+        """
+        async with self._pools.turn(profile, wish.hardware_id):
+            for left in reversed(range(MAX_TRIES)):
+                try:
+                    return await self._take_once(wish, request, profile)
+                except ProvisioningRefused as refusal:
+                    if refusal.code != "try-again" or not left:
+                        raise
+        raise AssertionError("the last try returns or raises")
+
+    async def _take_once(
+        self, wish: TakeFromPool, request: ProvisioningRequest, profile: DeviceProfile
+    ) -> Provisioned:
+        device = await self._pools.lease(wish, profile)
+        if device is None:
+            return await self._add_to_pool(wish, request, profile)
+        try:
+            return await self._give_member(device, wish, request, profile)
+        except ProvisioningRefused as refusal:
+            if device.provisioned_at_ms is None:  # nobody has got anything of it: what is refused leaves nothing
+                await self._pools.take_back(device, wish.hardware_id, detail=refusal.code)
+            raise
+
+    async def _give_member(
+        self, device: Device, wish: TakeFromPool, request: ProvisioningRequest, profile: DeviceProfile
+    ) -> Provisioned:
+        """Give a hardware the member that it holds; whatever opened it before opens nothing any more."""
+        is_new = device.provisioned_at_ms is None
+        if not (is_new or device.enabled):
+            raise ProvisioningRefused(f"Device {device.name!r} is switched off.", code="device-disabled")
+        attributes = await self._decided_attributes(device, request, profile)
+        current = await self._reprovisioning.current(device)
+        credentials = await self._issuing.issue(
+            request.wanted, self._issuing.holder(device.name, device.public_id, profile, current=current)
+        )
+        bucket = self._limits.rate(profile) if is_new else None
+        if bucket is not None and not bucket.take():
+            raise _too_fast(profile, bucket.per_minute)
+        write = await self._reprovisioning.hand_over(
+            device,
+            credentials,
+            instead_of=current,
+            attributes=attributes,
+            digest=self._digest(request, profile),
+            audit=self._reports.audit("taken-from-pool", request.origin, profile, device.name, device.public_id),
+        )
+        result = await self._commits.submit(Together((self._pools.giving(device, wish), write)))
+        if result.outcome is not Outcome.DONE:
+            if bucket is not None:
+                bucket.put_back()
+            raise _refusal(result.outcome)
+        if not is_new:
+            self._reports.credentials_changed(device, credentials)
+        return self._succeed("taken-from-pool", device, credentials, request, profile)
+
+    async def _add_to_pool(
+        self, wish: TakeFromPool, request: ProvisioningRequest, profile: DeviceProfile
+    ) -> Provisioned:
+        """Make a member for a hardware when none is ready."""
+        if wish.new_name is None:
+            raise ProvisioningRefused(f"No device of pool {profile.name!r} is ready.", code="pool-empty")
+        tried = ""
+        for _ in range(MAX_NAMES_TRIED):
+            number = await self._pools.next_number(profile)
+            try:
+                name = clean_name(wish.new_name(number), "device name")
+            except InvalidValue as error:
+                raise ProvisioningRefused(str(error), code="invalid-name") from None
+            if name == tried:  # the number is no part of it
+                break
+            tried = name
+            if await self._storage.find_device(profile.tenant_id, name) is None:
+                self._limits.check_name(profile, name)
+                made = await self._create_once(name, request, profile, self._pools.new_member(wish))
+                if isinstance(made, Provisioned):
+                    return made
+                if made != name:  # a plugin wants a name that is taken; it would want it again
+                    break
+        raise ProvisioningRefused(f"A device named {tried!r} exists already.", code="name-taken")
+
     # -- devices that exist ------------------------------------------------------------------------
 
     async def _hand_out(self, device: Device, request: ProvisioningRequest, profile: DeviceProfile) -> Provisioned:
-        attributes: tuple[Attribute, ...] = ()
-        if self._deciders:
-            proposal = DeviceProposal(
-                name=device.name, profile=profile.name, tenant=profile.tenant_id, label=device.label, existing=True
-            )
-            attributes = (await self._deciders.ask(request, proposal)).attributes
+        attributes = await self._decided_attributes(device, request, profile)
         credentials = await self._reprovisioning.current(device)
         self.reveal(credentials)  # what cannot be told must not count as handed out
         write = HandOut(
@@ -350,6 +517,17 @@ class Provisioning:
         if result.outcome is not Outcome.DONE:
             raise _refusal(result.outcome)
         return self._succeed("handed-out", device, credentials, request, profile)
+
+    async def _decided_attributes(
+        self, device: Device, request: ProvisioningRequest, profile: DeviceProfile
+    ) -> tuple[Attribute, ...]:
+        """Ask plugins whether a device that exists may be given; return the attributes that they give it."""
+        if not self._deciders:
+            return ()
+        proposal = DeviceProposal(
+            name=device.name, profile=profile.name, tenant=profile.tenant_id, label=device.label, existing=True
+        )
+        return (await self._deciders.ask(request, proposal)).attributes
 
     async def _again(
         self, device: Device, request: ProvisioningRequest, profile: DeviceProfile, *, code: str
@@ -395,11 +573,7 @@ class Provisioning:
         assert current is not None  # of a device that exists
         if not device.enabled:
             raise ProvisioningRefused(f"Device {device.name!r} is switched off.", code="device-disabled")
-        if self._deciders:
-            proposal = DeviceProposal(
-                name=device.name, profile=profile.name, tenant=profile.tenant_id, label=device.label, existing=True
-            )
-            await self._deciders.ask(request, proposal)
+        await self._decided_attributes(device, request, profile)
         credentials = await self._issuing.issue(request.wanted, holder)
         write = await self._reprovisioning.give(
             device,
@@ -454,9 +628,17 @@ class Provisioning:
         return Provisioned(
             device_id=device.id,
             device_name=device.name,
+            public_id=device.public_id,
             credentials=credentials,
             confirmable=profile.reprovision is not ReprovisionPolicy.REJECT,
+            made=device if how == "created" else None,
         )
+
+
+def _too_fast(profile: DeviceProfile, per_minute: int) -> ProvisioningRefused:
+    return ProvisioningRefused(
+        f"Profile {profile.name!r} provisions at most {per_minute} devices a minute.", code="rate-limit"
+    )
 
 
 def _refusal(outcome: Outcome) -> ProvisioningRefused:

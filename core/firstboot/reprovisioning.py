@@ -14,7 +14,7 @@ from datetime import timedelta
 from firstboot.clock import Clock, milliseconds
 from firstboot.errors import ProvisioningRefused
 from firstboot.keyring import Keyring
-from firstboot.model import Credentials, Device, DeviceProfile
+from firstboot.model import Attribute, Credentials, Device, DeviceProfile
 from firstboot.sealed_credentials import seal_credentials, unseal_credentials
 from firstboot.storage import (
     AppendAudit,
@@ -177,6 +177,46 @@ class Reprovisioning:
             keep_old_until_ms=now_ms + milliseconds(grace) if grace else None,
             at_ms=now_ms,
             provisioned=True,
+            request_digest=digest,
+            audit=audit,
+        )
+
+    async def hand_over(
+        self,
+        device: Device,
+        issued: Credentials,
+        *,
+        instead_of: Credentials,
+        attributes: tuple[Attribute, ...],
+        digest: bytes | None,
+        audit: AuditEntry,
+    ) -> Write:
+        """Give a device to whoever holds it now; all that it had is void.
+
+        Raises: `ProvisioningRefused` (``try-again``: somebody was faster).
+        """
+        current, rows = await self._credentials(device)
+        now_ms = self._clock.now_ms()
+        if _same(issued, current):
+            return HandOut(
+                device_id=device.id,
+                when=When.ALWAYS,
+                at_ms=now_ms,
+                attributes=attributes,
+                request_digest=digest,
+                audit=audit,
+            )
+        if not _same(current, instead_of):
+            raise ProvisioningRefused(f"Device {device.name!r} has just got other credentials.", code="try-again")
+        return ReplaceCredentials(
+            device_id=device.id,
+            when=When.ALWAYS,
+            replaces=rows[0].digest,
+            credentials=seal_credentials(self._keyring, issued, device.public_id.bytes),
+            keep_old_until_ms=None,
+            at_ms=now_ms,
+            provisioned=True,
+            attributes=attributes,
             request_digest=digest,
             audit=audit,
         )

@@ -20,6 +20,8 @@ class SessionEnd(enum.Enum):
     KICKED = "kicked"
     """An administrator has switched it off."""
     SERVER_STOPS = "server-stops"
+    TIME_OVER = "time-over"
+    """It was to last so long, and no longer."""
 
 
 class Owner(NamedTuple):
@@ -107,6 +109,13 @@ class Sessions:
         for callback in self._on_end:
             callback(owner, why)
         return bool(ended)
+
+    def end_one(self, owner: Owner, slot: object, why: SessionEnd) -> None:
+        """Close the session in one slot, if there is any; the owner's rights go on."""
+        session = self._sessions.get(owner, {}).get(slot)
+        if session is not None:
+            self.close(owner, session, slot=slot)
+            session.end(why)
 
     def _forget(self, now: float) -> None:
         while self._ended_at:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Protocol, TypeAlias
 
 from firstboot.model import Credentials, Device, DeviceProfile, ProvisioningRequest
+from firstboot.storage import PoolOrder, Rebind
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,23 @@ class GiveNew:
     """Called with what the device has; raises `ProvisioningRefused` when that may not be replaced."""
 
 
-Decision: TypeAlias = CreateNew | HandOutExisting | GiveNew
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeFromPool:
+    """Give the hardware that asks a prepared device of the profile's pool, with credentials of its own.
+
+    It gets the one that it holds, one that is reserved for it, or one that is ready.
+    """
+
+    hardware_id: str
+    order: PoolOrder = PoolOrder.FIFO
+    rebind: Rebind = Rebind.UNTIL_CONFIRMED
+    lease: timedelta | None = None
+    """How long a device is held that never logs in; None: for ever."""
+    new_name: Callable[[int], str] | None = None
+    """Makes the name of a new member when none is ready, from its number; None: the hardware is refused."""
+
+
+Decision: TypeAlias = CreateNew | HandOutExisting | GiveNew | TakeFromPool
 
 
 class DeviceFinder(Protocol):

@@ -1,7 +1,9 @@
 """The built-in strategies pass the suite for plugin authors, and keep the ThingsBoard contract (PR-6, PR-7)."""
 
 from dataclasses import replace
+from datetime import timedelta
 from types import ModuleType
+from typing import Any
 
 import pluggy
 import pytest
@@ -12,7 +14,7 @@ from firstboot.config import Config
 from firstboot.errors import ProfileNotProven, ProvisioningRefused
 from firstboot.model import Credentials, DeviceProfile, PeerCertificate, ProvisioningRequest
 from firstboot.secret import Secret
-from firstboot.strategies import CreateNew, GiveNew, HandOutExisting
+from firstboot.strategies import CreateNew, GiveNew, HandOutExisting, TakeFromPool
 from firstboot.testing import (
     FakeFinder,
     StrategyConformance,
@@ -21,15 +23,19 @@ from firstboot.testing import (
     a_provisioned_device,
     a_request,
 )
+from firstboot_plugins.credentials.lookup_ids import chain_hash
 from firstboot_plugins.strategies import (
     allow_create_new,
     check_pre_provisioned,
     disabled,
+    pool,
     x509_certificate_chain,
 )
 from firstboot_plugins.strategies.allow_create_new import AllowCreateNew
+from firstboot_plugins.strategies.authority_proof import counted
 from firstboot_plugins.strategies.check_pre_provisioned import CheckPreProvisioned
 from firstboot_plugins.strategies.disabled import Disabled
+from firstboot_plugins.strategies.pool import Pool
 from firstboot_plugins.strategies.x509_certificate_chain import X509CertificateChain
 
 
@@ -112,6 +118,44 @@ class TestDisabled(StrategyConformance):
         assert finder.asked == []
 
 
+class TestPool(StrategyConformance):
+    @pytest.fixture
+    def strategy(self) -> Pool:
+        return Pool()
+
+    async def test_it_takes_a_member_for_the_hardware_that_the_name_says(self, strategy: Pool) -> None:
+        finder = FakeFinder(a_device("AABBCC"))
+
+        decision = strategy.decide("AABBCC", a_request(), a_profile(), finder)
+
+        assert decision == TakeFromPool(hardware_id="AABBCC", lease=timedelta(minutes=10))
+        assert finder.asked == []
+
+
+class TestPoolThatMakesDevices(StrategyConformance):
+    """The same where hardware must be known, and gets a new device when none is ready."""
+
+    @pytest.fixture
+    def strategy(self) -> Pool:
+        return Pool()
+
+    @pytest.fixture
+    def profile(self, strategy: Pool) -> DeviceProfile:
+        options = {"on_empty": "create", "id_pattern": "new-{seq:05d}", "hardware_ids": ["meter-7"]}
+        return a_profile(strategy=strategy.name, id=1, details={"pool": options})
+
+    async def test_hardware_that_is_not_on_the_list_is_refused(
+        self, strategy: Pool, profile: DeviceProfile
+    ) -> None:
+        with pytest.raises(ProvisioningRefused, match="'meter-8'") as caught:
+            strategy.decide("meter-8", a_request(), profile, FakeFinder())
+
+        assert caught.value.code == "hardware-not-allowed"
+
+
+MAKER = authority("maker")
+
+
 class TestX509CertificateChain(StrategyConformance):
     @pytest.fixture
     def strategy(self) -> X509CertificateChain:
@@ -138,22 +182,35 @@ class TestX509CertificateChainWithCertificate(StrategyConformance):
 
     @pytest.fixture
     def profile(self, strategy: X509CertificateChain) -> DeviceProfile:
-        return a_profile(strategy=strategy.name, id=1, details={"allowCreateNewDevicesByX509Certificate": True})
+        made = a_profile(strategy=strategy.name, id=1, details={"allowCreateNewDevicesByX509Certificate": True})
+        return counted(replace(made, provision_key=chain_hash(MAKER.pem.decode())), MAKER.pem.decode())
 
     @pytest.fixture
     def asked(self) -> ProvisioningRequest:
-        maker = authority("maker")
-        device = issue("meter-7", by=maker)
-        shown = PeerCertificate(der=device.der, chain=(maker.der,))
+        device = issue("meter-7", by=MAKER)
+        shown = PeerCertificate(der=device.der, chain=(MAKER.der,))
         request = a_request()
         return replace(
-            request, secret=Secret(maker.pem.decode()), origin=replace(request.origin, certificate=shown)
+            request, secret=Secret(MAKER.pem.decode()), origin=replace(request.origin, certificate=shown)
         )
 
     async def test_px_3_it_makes_a_device_of_the_common_name(
         self, strategy: X509CertificateChain, profile: DeviceProfile, asked: ProvisioningRequest
     ) -> None:
         assert await strategy.decide(None, asked, profile, FakeFinder()) == CreateNew("meter-7")
+
+    @pytest.mark.parametrize("other", [{"provision_key": "another"}, {"details": {}}], ids=["key", "proof"])
+    async def test_pv_11_an_authority_that_does_not_count_proves_nothing(
+        self,
+        strategy: X509CertificateChain,
+        profile: DeviceProfile,
+        asked: ProvisioningRequest,
+        other: dict[str, Any],
+    ) -> None:
+        with pytest.raises(ProfileNotProven, match="not proven to have the authority's key") as caught:
+            await strategy.decide(None, asked, replace(profile, **other), FakeFinder())
+
+        assert caught.value.code == "certificate-not-trusted"
 
     async def test_px_4_it_gives_the_device_of_that_name_a_new_certificate(
         self, strategy: X509CertificateChain, profile: DeviceProfile, asked: ProvisioningRequest
@@ -174,6 +231,7 @@ class TestX509CertificateChainWithCertificate(StrategyConformance):
         (allow_create_new, AllowCreateNew),
         (check_pre_provisioned, CheckPreProvisioned),
         (disabled, Disabled),
+        (pool, Pool),
         (x509_certificate_chain, X509CertificateChain),
     ],
 )

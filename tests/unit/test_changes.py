@@ -18,6 +18,7 @@ from firstboot.model import Scope
 from firstboot.profile_directory import ProfileDirectory
 from firstboot.sessions import Owner, SessionEnd, Sessions
 from firstboot.storage import (
+    TOKEN_CREATED,
     AppendAudit,
     AuditEntry,
     Change,
@@ -26,6 +27,7 @@ from firstboot.storage import (
     RecordLogin,
     SaveAttributes,
     Storage,
+    Together,
 )
 
 WAIT_S = 10.0
@@ -208,6 +210,16 @@ async def test_mq_10_each_lost_right_ends_the_sessions_of_its_owner(world: World
     ]  # fmt: skip
 
 
+async def test_what_was_opened_with_a_token_since_it_was_made_goes_on(world: World) -> None:
+    """LG-9: whoever makes a token uses it at once, and the log of changes is read a little later."""
+    await world.follower.start()
+    world.database.add(ChangeKind.API_TOKEN, 9, TOKEN_CREATED)
+
+    await world.follower.catch_up()
+
+    assert world.sessions.owners == []
+
+
 async def test_what_this_process_changes_is_noticed_at_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(changes_module, "POLL_INTERVAL_S", 3600.0)
     await world.follower.start()
@@ -229,6 +241,8 @@ def test_only_writes_that_others_are_told_of_are_worth_a_look() -> None:
 
     assert are_changes([RecordLogin(1, 1), DeleteDevice(device_id=1, audit=audit)])
     assert are_changes([shared])
+    assert are_changes([Together((RecordLogin(1, 1), Together((shared,))))])
+    assert not are_changes([Together((RecordLogin(1, 1), client))])
     assert not are_changes([client, RecordLogin(1, 1), AppendAudit(audit)])
 
 

@@ -161,3 +161,14 @@ class TestAuditChain:
 
     def test_a_link_depends_on_the_key(self) -> None:
         assert KEYRING.link(b"", b"row") != OTHER.link(b"", b"row")
+
+
+def test_each_purpose_has_a_key_of_its_own_which_is_the_same_every_time() -> None:
+    keyring = Keyring(b"k" * 32)
+
+    keys = {keyring.key(purpose) for purpose in ("one", "another", "", "digest", "seal")}
+
+    assert len(keys) == 5
+    assert {len(key) for key in keys} == {32}
+    assert keyring.key("one") == Keyring(b"k" * 32).key("one")
+    assert keyring.key("one") != Keyring(b"x" * 32).key("one")

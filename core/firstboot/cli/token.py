@@ -70,7 +70,7 @@ def list_(tenant: TenantOption = TENANT, config: ConfigOption = None, as_json: J
         if as_json:
             print_json([_fields(token) for token in tokens])
             return
-        columns = ("name", "created", "created by", "expires", "last used")
+        columns = ("name", "enabled", "created", "created by", "expires", "last used")
         rows = [[*(_fields(token)[column] for column in columns), " ".join(token.scopes)] for token in tokens]
         print_table((*columns, "scopes"), rows)
         if not tokens:
@@ -94,6 +94,7 @@ def revoke(name: Name, tenant: TenantOption = TENANT, config: ConfigOption = Non
 def _fields(token: ApiToken) -> dict[str, object]:
     return {
         "name": token.name,
+        "enabled": token.enabled,
         "id": str(token.public_id),
         "scopes": list(token.scopes),
         "created": moment(token.created_at_ms),

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
+TOKEN_CREATED = "created"
+"""The ``detail`` of a change by which an API token was made: what was opened with it since goes on."""
+
 
 class ChangeKind(enum.StrEnum):
     """What another process must look at again."""
@@ -22,7 +25,11 @@ class ChangeKind(enum.StrEnum):
     USER = "user"
     """The user ``ref`` was changed or deleted, or has lost its logins."""
     API_TOKEN = "api-token"
-    """The token ``ref`` was revoked."""
+    """The token ``ref`` was made (``detail`` is `TOKEN_CREATED`), changed or revoked."""
+    RESOURCE = "resource"
+    """The resource ``ref`` was made, changed or deleted; ``detail`` is its kind."""
+    POOL = "pool"
+    """The pool of the profile ``ref`` has a member that is ready, and had it not before."""
 
 
 @dataclass(frozen=True, slots=True)

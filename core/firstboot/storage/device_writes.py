@@ -13,6 +13,7 @@ from firstboot.storage.audit import AuditEntry
 from firstboot.storage.certificates import RevokedCertificate
 from firstboot.storage.claim_writes import NewClaimWindow
 from firstboot.storage.credentials import SealedCredentials
+from firstboot.storage.pool_writes import NewMember
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +21,8 @@ class CreateDevice:
     """Make a device with its credentials and attributes.
 
     Outcomes: DONE with the device's id, NAME_TAKEN, CREDENTIALS_IN_USE, DEVICE_LIMIT, PROFILE_GONE,
-    CUSTOMER_GONE, DEVICE_GONE (its gateway is, or is another tenant's).
+    CUSTOMER_GONE, DEVICE_GONE (its gateway is, or is another tenant's), STALE (another member of the pool has the
+    hardware id). Other processes are told of a new member that is ready.
     """
 
     public_id: UUID
@@ -40,6 +42,10 @@ class CreateDevice:
     """How many devices the profile may have, this one included."""
     gateway_id: int | None = None
     claim_window: NewClaimWindow | None = None
+    enabled: bool = True
+    hardware_id: str | None = None
+    member: NewMember | None = None
+    """None: the device is in no pool."""
     audit: AuditEntry
 
 
@@ -96,6 +102,21 @@ class ReplaceCredentials:
     audit: AuditEntry
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndCredentials:
+    """Void some of the credentials that a device had before, and that are in their grace period.
+
+    The current ones stay, and so do sessions: the device goes on with what it has newer.
+    Outcomes: DONE, DEVICE_GONE.
+    """
+
+    device_id: int
+    digests: tuple[bytes, ...] = field(repr=False)
+    revokes: tuple[RevokedCertificate, ...] = ()
+    """See `ReplaceCredentials`."""
+    audit: AuditEntry
+
+
 @dataclass(frozen=True, slots=True)
 class RecordLogin:
     """Record that a device logged in, the first time only. Outcomes: DONE, DEVICE_GONE."""
@@ -135,8 +156,9 @@ class DeleteDevice:
 class UpdateDevice:
     """Replace what administrators may change of a device; its ``version`` is counted up.
 
-    Takes from ``device``: name, profile_id, gateway_id, enabled, label, additional_info, details; the customer is
-    changed by `ChangeOwner` alone. Other processes are told when it is disabled, and its sessions end.
+    Takes from ``device``: name, profile_id, gateway_id, enabled, label, additional_info, details, hardware_id;
+    the customer is changed by `ChangeOwner` alone. With another profile it leaves the pool that it is in.
+    Other processes are told when it is disabled, and its sessions end.
     Outcomes: DONE with the new version, DEVICE_GONE (also its gateway), NAME_TAKEN, PROFILE_GONE (those of
     other tenants too), DEVICE_LIMIT (only when the profile changes), STALE (another version than expected).
     """

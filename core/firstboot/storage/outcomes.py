@@ -27,6 +27,8 @@ class Outcome(enum.Enum):
     """A profile that has devices cannot be deleted."""
     DEFAULT_TAKEN = "default-taken"
     """The tenant has another default profile."""
+    POOL_EMPTY = "pool-empty"
+    """No member of the pool is ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +39,5 @@ class WriteResult:
     id: int = 0
     version: int = 0
     """The new version of what was updated."""
+    parts: tuple[WriteResult, ...] = ()
+    """The results of `firstboot.storage.Together`, when all of it was done."""

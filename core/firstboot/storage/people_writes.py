@@ -128,7 +128,18 @@ class EndUserSession:
 class CreateApiToken:
     """Make a token; the ``id`` in it is ignored.
 
-    Outcomes: DONE with its id, NAME_TAKEN (within the tenant), GONE (the tenant).
+    Other processes are told. Outcomes: DONE with its id, NAME_TAKEN (within the tenant), GONE (the tenant).
+    """
+
+    token: ApiToken
+    audit: AuditEntry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateApiToken:
+    """Replace what may change of a token: scopes, digest, enabled, expires_at_ms, details.
+
+    Other processes are told, and its sessions end. Outcomes: DONE, GONE.
     """
 
     token: ApiToken

@@ -13,6 +13,9 @@ from firstboot.model import (
     Device,
     DeviceProfile,
     LatestValue,
+    PoolMember,
+    Resource,
+    ResourceRow,
     Scope,
     StoredAttribute,
     Tenant,
@@ -24,7 +27,7 @@ from firstboot.storage.certificates import RevokedCertificate
 from firstboot.storage.changes import Change
 from firstboot.storage.credentials import FoundCredentials
 from firstboot.storage.outcomes import WriteResult
-from firstboot.storage.queries import DevicePageQuery, DeviceQuery, Page, PageQuery
+from firstboot.storage.queries import DevicePageQuery, DeviceQuery, Page, PageQuery, RowQuery
 from firstboot.storage.writes import Write
 
 
@@ -102,6 +105,8 @@ class Storage(Protocol):
 
     async def api_token_by_digest(self, digest: bytes) -> ApiToken | None: ...
 
+    async def api_token(self, token_id: int) -> ApiToken | None: ...
+
     async def list_api_tokens(self, tenant_id: int) -> Sequence[ApiToken]: ...
 
     async def device_credentials(self, device_id: int) -> Sequence[FoundCredentials]:
@@ -132,6 +137,32 @@ class Storage(Protocol):
 
     async def latest_telemetry(self, device_id: int, keys: Collection[str] | None = None) -> Sequence[LatestValue]:
         """Return the newest values in the order of their keys."""
+        ...
+
+    async def devices_of_hardware(self, tenant_id: int, hardware_id: str) -> Sequence[Device]:
+        """Return the devices that say that they are this hardware, the newest first."""
+        ...
+
+    async def pool_members(self, profile_id: int, *, after_id: int = 0, limit: int = 100) -> Sequence[PoolMember]:
+        """Return members of a profile's pool, in the order of their devices' ids."""
+        ...
+
+    async def count_ready(self, profile_id: int, now_ms: int) -> int:
+        """Return how many members of a profile's pool are ready (`LeaseMember`), reserved ones among them."""
+        ...
+
+    async def find_resource(self, tenant_id: int, kind: str, name: str) -> Resource | None: ...
+
+    async def resource(self, resource_id: int) -> Resource | None: ...
+
+    async def list_resources(
+        self, kind: str, *, tenant_id: int | None = None, after_id: int = 0, limit: int | None = None
+    ) -> Sequence[Resource]:
+        """Return resources of a kind, of one tenant or of all, in the order of their ids."""
+        ...
+
+    async def resource_rows(self, query: RowQuery) -> Sequence[ResourceRow]:
+        """Return rows in the order of their moments, and those of one moment in that of their arrival."""
         ...
 
     async def list_audit(self, query: AuditQuery) -> Sequence[AuditRow]: ...

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from firstboot.model import ResourceRow
+
 Row = TypeVar("Row", covariant=True)
 
 
@@ -31,11 +33,18 @@ class PageQuery:
 
     page: int = 0
     page_size: int = 100
+    offset: int | None = None
+    """How many rows to leave out; None: those of the pages before ``page``."""
     text: str | None = None
     """Only rows whose name (title, e-mail address) or label contains this, whatever the case."""
     sort: str = "created_at_ms"
     """``created_at_ms``, ``name`` (title, e-mail address), or for devices ``label`` or ``profile`` (its name)."""
     descending: bool = False
+
+    @property
+    def start(self) -> int:
+        """How many rows come before those that are wanted."""
+        return self.page * self.page_size if self.offset is None else self.offset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +59,25 @@ class DevicePageQuery(PageQuery):
     not_ids: frozenset[int] = frozenset()
     """None of these."""
     enabled: bool | None = None
+    name: str | None = None
+    """Only the one with exactly this name."""
+    exact_first: bool = False
+    """Whether devices whose name is the whole ``text``, whatever the case, come before all others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowQuery:
+    """Which rows of a resource to read, the newest first unless said otherwise."""
+
+    resource_id: int
+    from_ms: int | None = None
+    """The earliest moment that is wanted, None: no bound."""
+    until_ms: int | None = None
+    """The latest moment that is wanted, None: no bound."""
+    limit: int = 100
+    oldest_first: bool = False
+    after: ResourceRow | None = None
+    """The last row that was read: go on behind it. It need not be there any more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,14 @@ from firstboot.storage.device_writes import (
     ConfirmDelivery,
     CreateDevice,
     DeleteDevice,
+    EndCredentials,
     HandOut,
     RecordLogin,
     ReopenDevice,
     ReplaceCredentials,
     UpdateDevice,
 )
+from firstboot.storage.outcomes import WriteResult
 from firstboot.storage.people_writes import (
     CreateApiToken,
     CreateCustomer,
@@ -34,13 +36,22 @@ from firstboot.storage.people_writes import (
     OpenUserSession,
     RecordTokenUse,
     RenewUserSession,
+    UpdateApiToken,
     UpdateCustomer,
     UpdateUser,
 )
+from firstboot.storage.pool_writes import GiveMember, LeaseMember, ReleaseMember
 from firstboot.storage.profile_writes import (
     CreateProfile,
     DeleteProfile,
     UpdateProfile,
+)
+from firstboot.storage.resource_writes import (
+    AppendRows,
+    CreateResource,
+    DeleteResource,
+    DeleteRows,
+    UpdateResource,
 )
 
 
@@ -51,10 +62,22 @@ class AppendAudit:
     audit: AuditEntry
 
 
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Do several writes, or none of them.
+
+    Outcome: DONE with the ``parts``, or that of the first write that cannot be done; then nothing is audited, and
+    nobody is told anything.
+    """
+
+    writes: tuple[Write, ...]
+
+
 Write: TypeAlias = (
     CreateDevice
     | HandOut
     | ReplaceCredentials
+    | EndCredentials
     | RecordLogin
     | ConfirmDelivery
     | AppendAudit
@@ -78,18 +101,33 @@ Write: TypeAlias = (
     | RenewUserSession
     | EndUserSession
     | CreateApiToken
+    | UpdateApiToken
     | DeleteApiToken
     | RecordTokenUse
     | OpenClaimWindow
     | CloseClaimWindows
     | ChangeOwner
     | SignUp
+    | CreateResource
+    | UpdateResource
+    | DeleteResource
+    | AppendRows
+    | DeleteRows
+    | LeaseMember
+    | GiveMember
+    | ReleaseMember
+    | Together
 )
 
 
-def audits_of(write: Write) -> tuple[AuditEntry, ...]:
-    """Return what is appended to the audit log when the write is done."""
+def audits_of(write: Write, result: WriteResult) -> tuple[AuditEntry, ...]:
+    """Return what is appended to the audit log after a write that is done."""
     if isinstance(write, ChangeOwner | SignUp):
         return write.audits
+    if isinstance(write, Together):
+        parts = zip(write.writes, result.parts, strict=True)
+        return tuple(entry for each, part in parts for entry in audits_of(each, part))
+    if isinstance(write, CreateResource) and not result.version:
+        return ()  # it was there already
     entry: AuditEntry | None = getattr(write, "audit", None)
     return () if entry is None else (entry,)

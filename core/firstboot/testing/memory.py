@@ -14,18 +14,21 @@ from firstboot.storage import (
     AuditRow,
     Outcome,
     RenewUserSession,
+    Together,
     Write,
     WriteResult,
     audits_of,
 )
 from firstboot.testing.memory_claims import ClaimWrite, ClaimWrites
 from firstboot.testing.memory_people import PeopleWrite
+from firstboot.testing.memory_pools import PoolWrite, PoolWrites
 from firstboot.testing.memory_profiles import ProfileWrite, ProfileWrites
 from firstboot.testing.memory_reads import MemoryReads
+from firstboot.testing.memory_resources import ResourceWrite, ResourceWrites
 from firstboot.testing.memory_tables import Tables
 
 
-class MemoryStorage(ClaimWrites, ProfileWrites, MemoryReads):
+class MemoryStorage(ClaimWrites, PoolWrites, ProfileWrites, ResourceWrites, MemoryReads):
     """Keeps everything until the last storage that shares it is gone. One event loop, one process."""
 
     def __init__(self, same_as: MemoryStorage | None = None) -> None:
@@ -58,7 +61,7 @@ class MemoryStorage(ClaimWrites, ProfileWrites, MemoryReads):
                 self._end_session(write)
             return WriteResult(obstacle)
         result = self._apply(write)
-        for entry in audits_of(write):
+        for entry in audits_of(write, result):
             self._append(entry, chain)
         return result
 
@@ -75,8 +78,26 @@ class MemoryStorage(ClaimWrites, ProfileWrites, MemoryReads):
             yield from self._people_obstacles(write)
         elif isinstance(write, ClaimWrite):
             yield from self._claim_obstacles(write)
+        elif isinstance(write, PoolWrite):
+            yield from self._pool_obstacles(write)
+        elif isinstance(write, ResourceWrite):
+            yield from self._resource_obstacles(write)
+        elif isinstance(write, Together):
+            yield from self._obstacles_of_parts(write)
         elif not isinstance(write, AppendAudit):
             yield from self._device_obstacles(write)
+
+    def _obstacles_of_parts(self, write: Together) -> Sequence[Outcome]:
+        before = self._tables.saved()
+        try:
+            for each in write.writes:
+                found = list(self.obstacles(each))
+                if found:
+                    return found
+                self._apply(each)
+            return []
+        finally:
+            self._tables.restore(before)
 
     def _apply(self, write: Write) -> WriteResult:
         """Do a write that nothing stands against."""
@@ -86,6 +107,12 @@ class MemoryStorage(ClaimWrites, ProfileWrites, MemoryReads):
             return self._apply_to_people(write)
         if isinstance(write, ClaimWrite):
             return self._apply_to_claims(write)
+        if isinstance(write, PoolWrite):
+            return self._apply_to_pool(write)
+        if isinstance(write, ResourceWrite):
+            return self._apply_to_resource(write)
+        if isinstance(write, Together):
+            return WriteResult(Outcome.DONE, parts=tuple(map(self._apply, write.writes)))
         if isinstance(write, AppendAudit):
             return WriteResult(Outcome.DONE)
         return self._apply_to_device(write)

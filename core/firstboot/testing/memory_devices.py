@@ -15,6 +15,7 @@ from firstboot.model import (
     ClaimWindow,
     Device,
     LatestValue,
+    PoolMember,
     Scope,
 )
 from firstboot.storage import (
@@ -24,8 +25,10 @@ from firstboot.storage import (
     CreateDevice,
     DeleteAttributes,
     DeleteDevice,
+    EndCredentials,
     HandOut,
     NewClaimWindow,
+    NewMember,
     Outcome,
     RecordLogin,
     ReopenDevice,
@@ -43,6 +46,7 @@ DeviceWrite = (
     CreateDevice
     | HandOut
     | ReplaceCredentials
+    | EndCredentials
     | RecordLogin
     | ConfirmDelivery
     | ReopenDevice
@@ -90,6 +94,9 @@ class DeviceWrites:
             yield Outcome.NAME_TAKEN
         if write.credentials.digest in tables.credentials:
             yield Outcome.CREDENTIALS_IN_USE
+        hardware_id = write.member.hardware_id if write.member is not None else None
+        if hardware_id is not None and tables.member_of(write.profile_id, hardware_id) is not None:
+            yield Outcome.STALE
 
     def _state_obstacles(self, write: HandOut | ReplaceCredentials, device: Device) -> Iterator[Outcome]:
         allowed = {
@@ -136,9 +143,11 @@ class DeviceWrites:
             case ReplaceCredentials():
                 self._replace(write)
                 self._revoke(write.revokes)
+            case EndCredentials():
+                self._end_credentials(write)
+                self._revoke(write.revokes)
             case RecordLogin():
-                if tables.devices[write.device_id].first_login_at_ms is None:
-                    tables.change_device(write.device_id, first_login_at_ms=write.at_ms)
+                self._record_login(write)
             case ConfirmDelivery():
                 tables.change_device(write.device_id, delivered_at_ms=write.at_ms)
             case ReopenDevice():
@@ -168,6 +177,8 @@ class DeviceWrites:
             label=write.label,
             additional_info=json_copy(write.additional_info),
             details=json_copy(write.details),
+            enabled=write.enabled,
+            hardware_id=write.hardware_id,
             created_at_ms=write.created_at_ms,
             provisioned_at_ms=write.provisioned_at_ms,
             request_digest=write.request_digest,
@@ -178,7 +189,29 @@ class DeviceWrites:
         self._set_attributes(device.id, write.attributes, write.created_at_ms)
         if write.claim_window is not None:
             self._open_for_administrator(device.id, write.claim_window, write.created_at_ms)
+        if write.member is not None:
+            self._add_to_pool(device, write.member)
         return device.id
+
+    def _add_to_pool(self, device: Device, new: NewMember) -> None:
+        self._tables.members[device.id] = PoolMember(
+            device_id=device.id,
+            device_name=device.name,
+            profile_id=device.profile_id,
+            hardware_id=new.hardware_id,
+            reserved=new.reserved,
+            leased_at_ms=new.leased_at_ms,
+            leased_until_ms=new.leased_until_ms,
+        )
+        if new.leased_at_ms is None:
+            self._tables.tell(ChangeKind.POOL, device.profile_id)
+
+    def _record_login(self, write: RecordLogin) -> None:
+        tables, device_id = self._tables, write.device_id
+        if tables.devices[device_id].first_login_at_ms is None:
+            tables.change_device(device_id, first_login_at_ms=write.at_ms)
+        if device_id in tables.members:  # what it has been given is its own for good
+            tables.members[device_id] = replace(tables.members[device_id], leased_until_ms=None)
 
     def _open_for_administrator(self, device_id: int, window: NewClaimWindow, at_ms: int) -> None:
         key = (device_id, ClaimOpener.ADMINISTRATOR)
@@ -206,6 +239,13 @@ class DeviceWrites:
         else:
             self._set_attributes(write.device_id, write.attributes, write.at_ms)
         self._tables.tell(ChangeKind.CREDENTIALS, write.device_id)
+
+    def _end_credentials(self, write: EndCredentials) -> None:
+        kept = self._tables.credentials
+        for digest in write.digests:
+            each = kept.get(digest)
+            if each is not None and each.device_id == write.device_id and each.valid_until_ms is not None:
+                del kept[digest]
 
     def _revoke(self, certificates: Iterable[RevokedCertificate]) -> None:
         for each in certificates:
@@ -236,6 +276,7 @@ class DeviceWrites:
         tables.attributes = {key: value for key, value in tables.attributes.items() if key[0] != device_id}
         tables.telemetry = {key: value for key, value in tables.telemetry.items() if key[0] != device_id}
         tables.windows = {key: value for key, value in tables.windows.items() if key[0] != device_id}
+        tables.members.pop(device_id, None)
         for behind in [each.id for each in tables.devices.values() if each.gateway_id == device_id]:
             tables.change_device(behind, gateway_id=None)
         tables.tell(ChangeKind.DEVICE_DELETED, device_id)
@@ -254,8 +295,11 @@ class DeviceWrites:
             label=wanted.label,
             additional_info=json_copy(wanted.additional_info),
             details=json_copy(wanted.details),
+            hardware_id=wanted.hardware_id,
             version=before.version + 1,
         )
+        if wanted.profile_id != before.profile_id:
+            tables.members.pop(before.id, None)
         if before.enabled and not wanted.enabled:
             tables.tell(ChangeKind.DEVICE_DISABLED, before.id)
         return before.version + 1

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from firstboot.model import User
+from firstboot.model import ApiToken, User
 from firstboot.storage import (
     MAX_USER_SESSIONS,
+    TOKEN_CREATED,
     ChangeKind,
     CreateApiToken,
     CreateCustomer,
@@ -21,6 +22,7 @@ from firstboot.storage import (
     Outcome,
     RecordTokenUse,
     RenewUserSession,
+    UpdateApiToken,
     UpdateCustomer,
     UpdateUser,
     WriteResult,
@@ -39,6 +41,7 @@ PeopleWrite = (
     | RenewUserSession
     | EndUserSession
     | CreateApiToken
+    | UpdateApiToken
     | DeleteApiToken
     | RecordTokenUse
 )
@@ -92,6 +95,9 @@ class PeopleWrites:
                 gone = write.token.tenant_id not in tables.tenants
                 if any((each.tenant_id, each.name) == wanted for each in tables.tokens.values()):
                     yield Outcome.NAME_TAKEN
+            case UpdateApiToken():
+                token = tables.tokens.get(write.token.id)
+                gone = token is None or token.tenant_id != write.token.tenant_id
             case DeleteApiToken() | RecordTokenUse():
                 gone = write.token_id not in tables.tokens
         if gone:
@@ -158,7 +164,11 @@ class PeopleWrites:
                 self._end_session(write)
             case CreateApiToken():
                 new_id = tables.new_id()
-                tables.tokens[new_id] = replace(write.token, id=new_id)
+                details = json_copy(dict(write.token.details))
+                tables.tokens[new_id] = replace(write.token, id=new_id, details=details)
+                tables.tell(ChangeKind.API_TOKEN, new_id, TOKEN_CREATED)
+            case UpdateApiToken():
+                self._update_token(write.token)
             case DeleteApiToken():
                 del tables.tokens[write.token_id]
                 tables.tell(ChangeKind.API_TOKEN, write.token_id)
@@ -181,6 +191,17 @@ class PeopleWrites:
             self._end_sessions(before.id)
         self._tables.tell(ChangeKind.USER, before.id)
         return before.version + 1
+
+    def _update_token(self, wanted: ApiToken) -> None:
+        self._tables.tokens[wanted.id] = replace(
+            self._tables.tokens[wanted.id],
+            scopes=wanted.scopes,
+            digest=wanted.digest,
+            enabled=wanted.enabled,
+            expires_at_ms=wanted.expires_at_ms,
+            details=json_copy(dict(wanted.details)),
+        )
+        self._tables.tell(ChangeKind.API_TOKEN, wanted.id)
 
     def _delete_customer(self, customer_id: int) -> None:
         tables = self._tables

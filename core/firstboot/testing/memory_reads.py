@@ -14,6 +14,7 @@ from firstboot.model import (
     Device,
     DeviceProfile,
     LatestValue,
+    PoolMember,
     Scope,
     StoredAttribute,
     Tenant,
@@ -87,6 +88,7 @@ class MemoryReads:
             and query.enabled in (None, device.enabled)
             and (query.ids is None or device.id in query.ids)
             and device.id not in query.not_ids
+            and query.name in (None, device.name)
             and _contains(query.text, device.name, device.label)
         ]
         profiles = self._tables.profiles
@@ -96,7 +98,11 @@ class MemoryReads:
             "label": lambda device: device.label or "",
             "profile": lambda device: profiles[device.profile_id].name,
         }
-        return _page(found, query, sorts)
+        rows = _in_order(found, query, sorts)
+        if query.exact_first and query.text:
+            text = query.text.casefold()
+            rows.sort(key=lambda device: device.name.casefold() != text)
+        return Page(rows[query.start : query.start + query.page_size], len(rows))
 
     async def find_customer(self, tenant_id: int, *, public_id: UUID) -> Customer | None:
         customers = self._tables.customers.values()
@@ -149,6 +155,9 @@ class MemoryReads:
 
     async def api_token_by_digest(self, digest: bytes) -> ApiToken | None:
         return _first(each for each in self._tables.tokens.values() if each.digest == digest)
+
+    async def api_token(self, token_id: int) -> ApiToken | None:
+        return self._tables.tokens.get(token_id)
 
     async def list_api_tokens(self, tenant_id: int) -> Sequence[ApiToken]:
         return [each for each in self._tables.tokens.values() if each.tenant_id == tenant_id]
@@ -203,6 +212,16 @@ class MemoryReads:
             if owner == device_id and (keys is None or key in keys)
         ]
 
+    async def devices_of_hardware(self, tenant_id: int, hardware_id: str) -> Sequence[Device]:
+        devices = list(self._tables.devices.values())[::-1]
+        return [each for each in devices if (each.tenant_id, each.hardware_id) == (tenant_id, hardware_id)]
+
+    async def pool_members(self, profile_id: int, *, after_id: int = 0, limit: int = 100) -> Sequence[PoolMember]:
+        return [each for each in self._tables.members_in(profile_id) if each.device_id > after_id][:limit]
+
+    async def count_ready(self, profile_id: int, now_ms: int) -> int:
+        return sum(each.state(now_ms) == "ready" for each in self._tables.members_in(profile_id))
+
     async def list_audit(self, query: AuditQuery) -> Sequence[AuditRow]:
         rows = [
             row
@@ -235,12 +254,16 @@ def _contains(text: str | None, *names: str | None) -> bool:
 
 
 def _page(rows: Iterable[T], query: PageQuery, sorts: dict[str, Callable[[T], Any]]) -> Page[T]:
+    found = _in_order(rows, query, sorts)
+    return Page(found[query.start : query.start + query.page_size], len(found))
+
+
+def _in_order(rows: Iterable[T], query: PageQuery, sorts: dict[str, Callable[[T], Any]]) -> list[T]:
     # Sorting is stable, and the rows come in the order of their ids.
     found = sorted(rows, key=sorts[query.sort])
     if query.descending:
         found.reverse()
-    start = query.page * query.page_size
-    return Page(found[start : start + query.page_size], len(found))
+    return found
 
 
 def _first(rows: Iterable[T]) -> T | None:

@@ -17,6 +17,9 @@ from firstboot.model import (
     Device,
     DeviceProfile,
     LatestValue,
+    PoolMember,
+    Resource,
+    ResourceRow,
     Scope,
     Tenant,
     User,
@@ -53,6 +56,10 @@ class Tables:
     windows: dict[tuple[int, ClaimOpener], ClaimWindow] = field(default_factory=dict)
     credentials: dict[bytes, Kept] = field(default_factory=dict)
     revoked: dict[str, RevokedCertificate] = field(default_factory=dict)
+    members: dict[int, PoolMember] = field(default_factory=dict)
+    """By the ids of their devices; what is the device's own in it is not kept up to date."""
+    resources: dict[int, Resource] = field(default_factory=dict)
+    rows: dict[int, tuple[ResourceRow, ...]] = field(default_factory=dict)
     audit: list[AuditRow] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     meta: dict[str, bytes] = field(default_factory=dict)
@@ -73,6 +80,20 @@ class Tables:
     def count_devices(self, profile_id: int) -> int:
         """Return how many devices a profile has."""
         return sum(device.profile_id == profile_id for device in self.devices.values())
+
+    def members_in(self, profile_id: int) -> list[PoolMember]:
+        """Return the members of a pool, in the order of their ids."""
+        found = [member for member in self.members.values() if member.profile_id == profile_id]
+        devices = [(member, self.devices[member.device_id]) for member in found]
+        return [
+            replace(member, device_name=device.name, first_login_at_ms=device.first_login_at_ms)
+            for member, device in devices
+        ]
+
+    def member_of(self, profile_id: int, hardware_id: str) -> PoolMember | None:
+        """Return the member of a pool that a hardware holds, or last held."""
+        found = [member for member in self.members_in(profile_id) if member.hardware_id == hardware_id]
+        return found[0] if found else None
 
     def has_customer(self, customer_id: int | None, tenant_id: int | None) -> bool:
         """Whether a customer is there in this tenant; nobody is everywhere."""

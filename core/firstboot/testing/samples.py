@@ -19,6 +19,7 @@ from firstboot.model import (
     DeviceProfile,
     Origin,
     ProvisioningRequest,
+    Resource,
     Tenant,
     User,
     UserSession,
@@ -104,6 +105,20 @@ def an_api_token(name: str = "dashboard", **fields: Any) -> ApiToken:
         created_at_ms=NOW_MS,
     )
     return replace(token, **fields)
+
+
+def a_resource(name: str = "readings", **fields: Any) -> Resource:
+    """Return a resource of tenant 1, of the kind ``bucket``."""
+    resource = Resource(
+        id=1,
+        tenant_id=1,
+        kind="bucket",
+        name=name,
+        document={"enabled": True},
+        created_at_ms=NOW_MS,
+        updated_at_ms=NOW_MS,
+    )
+    return replace(resource, **fields)
 
 
 def a_request(device_name: str | None = "meter-7", **fields: Any) -> ProvisioningRequest:

@@ -10,16 +10,23 @@ from firstboot.testing.storage_credentials import CredentialTests
 from firstboot.testing.storage_customers import CustomerTests
 from firstboot.testing.storage_data import DataTests
 from firstboot.testing.storage_devices import DeviceTests
+from firstboot.testing.storage_leases import LeaseTests
 from firstboot.testing.storage_owners import OwnerTests
 from firstboot.testing.storage_pages import PageTests
+from firstboot.testing.storage_pools import PoolTests
 from firstboot.testing.storage_profiles import ProfileTests
 from firstboot.testing.storage_random import RandomTests
 from firstboot.testing.storage_random_claims import RandomClaimTests
+from firstboot.testing.storage_random_pools import RandomPoolTests
+from firstboot.testing.storage_random_together import RandomTogetherTests
 from firstboot.testing.storage_reads import ReadTests
+from firstboot.testing.storage_resources import ResourceTests, RowTests
 from firstboot.testing.storage_sign_up import SignUpTests
+from firstboot.testing.storage_together import TogetherTests
 from firstboot.testing.storage_tokens import TokenTests
 from firstboot.testing.storage_updates import UpdateTests
 from firstboot.testing.storage_users import UserTests
+from firstboot.testing.storage_uses import UseTests
 
 
 class StorageConformance(
@@ -32,6 +39,12 @@ class StorageConformance(
     CustomerTests,
     UserTests,
     TokenTests,
+    PoolTests,
+    LeaseTests,
+    UseTests,
+    ResourceTests,
+    RowTests,
+    TogetherTests,
     ClaimWindowTests,
     OwnerTests,
     SignUpTests,
@@ -41,6 +54,8 @@ class StorageConformance(
     ReadTests,
     RandomTests,
     RandomClaimTests,
+    RandomPoolTests,
+    RandomTogetherTests,
 ):
     """Every promise of `firstboot.storage.Storage`.
 

@@ -24,6 +24,7 @@ from firstboot.model import (
     Customer,
     Device,
     DeviceProfile,
+    Resource,
     Scope,
     Tenant,
     User,
@@ -38,6 +39,7 @@ from firstboot.storage import (
     CreateCustomer,
     CreateDevice,
     CreateProfile,
+    CreateResource,
     CreateTenant,
     CreateUser,
     DeviceQuery,
@@ -56,6 +58,7 @@ from firstboot.testing.samples import (
     NOW_MS,
     a_customer,
     a_profile,
+    a_resource,
     a_tenant,
     a_user,
     a_user_session,
@@ -158,6 +161,19 @@ class World:
         assert read is not None
         return read
 
+    def resource(self, name: str = "readings", *, keep_existing: bool = False, **fields: Any) -> CreateResource:
+        """Return the write that makes a resource."""
+        resource = a_resource(name, **{"tenant_id": self.tenant.id} | fields)
+        return CreateResource(
+            resource=resource, keep_existing=keep_existing, audit=an_audit_entry("resource-created", detail=name)
+        )
+
+    async def make_resource(self, name: str = "readings", **fields: Any) -> Resource:
+        """Make a resource and read it."""
+        read = await self.storage.resource(await self.make(self.resource(name, **fields)))
+        assert read is not None
+        return read
+
     async def read(self, name: str) -> Device:
         """Read a device that has to be there."""
         device = await self.storage.find_device(self.tenant.id, name)
@@ -193,6 +209,8 @@ class World:
             "customers": list((await self.storage.page_customers(self.tenant.id, PageQuery())).rows),
             "users": list((await self.storage.page_users(self.tenant.id, PageQuery())).rows),
             "tokens": list(await self.storage.list_api_tokens(self.tenant.id)),
+            "members": list(await self.storage.pool_members(self.profile.id, limit=ALL)),
+            "buckets": list(await self.storage.list_resources("bucket", tenant_id=self.tenant.id)),
             "profiles": {each.id: each for each in await self.storage.all_profiles()},
             "audit": await self.audit(),
             "last change": await self.storage.last_change(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from firstboot.model import Device
-from firstboot.storage import DeleteDevice, Outcome, RevokedCertificate
+from firstboot.storage import DeleteDevice, EndCredentials, Outcome, RevokedCertificate
 from firstboot.testing.samples import NOW_MS, an_audit_entry
 from firstboot.testing.storage_base import StorageSuite, World, replace_credentials
 
@@ -44,6 +44,15 @@ class RevocationTests(StorageSuite):
         await world.do(replace_credentials(device.id, "old", "new", revokes=certificates))
 
         assert await listed(world) == list(certificates)
+
+    async def test_certificates_are_revoked_with_former_credentials(self, world: World) -> None:
+        device = await world.make_device("meter-7", "old")
+
+        await world.do(
+            EndCredentials(device_id=device.id, digests=(), revokes=(revoked(device),), audit=an_audit_entry("x"))
+        )
+
+        assert await listed(world) == [revoked(device)]
 
     async def test_certificates_are_revoked_with_the_device_and_outlive_it(self, world: World) -> None:
         device = await world.make_device()

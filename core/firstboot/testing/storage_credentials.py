@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from firstboot.model import PROVISIONED, Attribute, Scope
-from firstboot.storage import ChangeKind, Outcome, ReopenDevice
+from firstboot.storage import ChangeKind, EndCredentials, Outcome, ReopenDevice
 from firstboot.testing.samples import NOW_MS, an_audit_entry
 from firstboot.testing.storage_base import (
     StorageSuite,
@@ -231,3 +231,26 @@ class CredentialTests(StorageSuite):
 
         changes = await world.storage.changes_since(before)
         assert (ChangeKind.CREDENTIALS, device.id) in [(each.kind, each.ref) for each in changes]
+
+    async def test_former_credentials_end_one_by_one_and_nobody_s_session_with_them(self, world: World) -> None:
+        await world.make_device("another", "of another device")
+        device = await world.make_device("meter-7", "first")
+        for old, new in (("first", "second"), ("second", "third")):
+            await world.do(replace_credentials(device.id, old, new, keep_old_until_ms=LATER_MS))
+        before = await world.storage.last_change()
+
+        ended = tuple(map(digest, ("first", "third", "of another device", "never there")))
+        outcomes = await world.do(
+            EndCredentials(device_id=device.id, digests=ended, audit=an_audit_entry("credentials-ended"))
+        )
+
+        assert outcomes == [Outcome.DONE]
+        kept = await world.storage.device_credentials(device.id)
+        assert [each.digest for each in kept] == [digest("third"), digest("second")]
+        assert await world.storage.find_credentials([digest("of another device")])
+        assert not await world.storage.changes_since(before)
+
+    async def test_former_credentials_of_a_device_that_is_gone_are_gone(self, world: World) -> None:
+        write = EndCredentials(device_id=987_654, digests=(digest("first"),), audit=an_audit_entry("x"))
+
+        assert await world.do(write) == [Outcome.DEVICE_GONE]

@@ -92,6 +92,14 @@ class PageTests(StorageSuite):
             names, total = await pages.page(text=text)
             assert (text, set(names), total) == (text, expected, len(expected))
 
+    async def test_any_number_of_rows_can_be_left_out(self, pages: Pages) -> None:
+        for number in range(5):
+            await pages.make(f"name-{number}")
+
+        assert await pages.page(offset=0, page_size=2, sort="name") == (["name-0", "name-1"], 5)
+        assert await pages.page(offset=3, page=7, page_size=4, sort="name") == (["name-3", "name-4"], 5)
+        assert await pages.page(offset=2**70) == ([], 5)
+
     async def test_a_search_of_pages_is_paged_too(self, pages: Pages) -> None:
         for number in range(10):
             await pages.make(f"{'meter' if number % 2 else 'pump'}-{number}")
@@ -146,6 +154,35 @@ class PageTests(StorageSuite):
         assert await pages.page(not_ids=ids) == (["three"], 1)
         assert await pages.page(ids=ids, not_ids=ids) == ([], 0)
         assert await pages.page(customer_id=987_654) == ([], 0)
+
+    async def test_devices_are_filtered_by_their_exact_name(self, world: World, other_world: World) -> None:
+        pages = pages_of(world, "devices")
+        for name in ("meter-7", "METER-7", "meter-77"):
+            await pages.make(name, label="meter-7")
+        await pages_of(other_world, "devices").make("theirs")
+
+        assert await pages.page(name="meter-7") == (["meter-7"], 1)
+        assert await pages.page(name="meter-7", text="77") == ([], 0)
+        for nothing in ("theirs", "meter", "", "\0", "\ud800"):
+            assert await pages.page(name=nothing) == ([], 0)
+
+    async def test_devices_with_exactly_the_searched_name_come_first(self, world: World) -> None:
+        """Section 4.1 of the thinger.io contract: one that is cut off is made again, for ever."""
+        pages = pages_of(world, "devices")
+        for name, label in (("größe-1", None), ("a", "GRÖßE"), ("GRÖßE", None), ("größe", "b"), ("größe-2", None)):
+            await pages.make(name, label=label)
+
+        found = await pages.names(text="größe", exact_first=True)
+
+        assert found == ["GRÖßE", "größe", "größe-1", "a", "größe-2"]
+        assert await pages.page(text="größe", exact_first=True, offset=1, page_size=2) == (["größe", "größe-1"], 5)
+        assert await pages.names(text="größe", exact_first=True, descending=True, page_size=2) == [
+            "größe",
+            "GRÖßE",
+        ]
+        assert await pages.names(exact_first=True, page_size=1) == ["größe-1"]
+        for nothing in ("\0", "\ud800"):
+            assert await pages.page(text=nothing, exact_first=True) == ([], 0)
 
     async def test_devices_of_other_tenants_are_not_found_by_their_ids(
         self, world: World, other_world: World

@@ -186,7 +186,7 @@ class Side:
     def learn(self, steps: Sequence[Step], results: Sequence[Any]) -> None:
         """Note the ids of what was made."""
         for step, result in zip(steps, results, strict=True):
-            if step.kind == "create" and result.outcome is Outcome.DONE:
+            if step.kind in ("create", "add") and result.outcome is Outcome.DONE:
                 self.ids[self.name(step)] = result.id
 
     async def devices(self) -> Sequence[Device]:

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from firstboot.model import ApiToken
-from firstboot.storage import ChangeKind, CreateApiToken, DeleteApiToken, Outcome, RecordTokenUse, Storage
+from firstboot.storage import (
+    TOKEN_CREATED,
+    ChangeKind,
+    CreateApiToken,
+    DeleteApiToken,
+    Outcome,
+    RecordTokenUse,
+    Storage,
+    UpdateApiToken,
+)
 from firstboot.testing.samples import NOW_MS, an_api_token, an_audit_entry
 from firstboot.testing.storage_base import StorageSuite, World, digest
 
@@ -15,8 +25,13 @@ def create(token: ApiToken) -> CreateApiToken:
     return CreateApiToken(token=token, audit=an_audit_entry("token-created"))
 
 
+def update(token: ApiToken) -> UpdateApiToken:
+    """Return the write that changes a token."""
+    return UpdateApiToken(token=token, audit=an_audit_entry("token-updated"))
+
+
 class TokenTests(StorageSuite):
-    """Making, finding, using and revoking tokens."""
+    """Making, finding, changing, using and revoking tokens."""
 
     async def test_a_token_comes_back_as_it_was_made(self, world: World) -> None:
         given = an_api_token(
@@ -27,11 +42,15 @@ class TokenTests(StorageSuite):
             created_by="cli:root",
             expires_at_ms=NOW_MS + 1,
             last_used_at_ms=NOW_MS + 2,
+            enabled=False,
+            details={"allow": {"Device": {"*": ["ReadDevice"]}}},
         )
 
         made = await world.make(create(given))
 
         assert await world.storage.api_token_by_digest(bytes(16)) == replace(given, id=made)
+        assert await world.storage.api_token(made) == replace(given, id=made)
+        assert await world.storage.api_token(987_654) is None
         assert await world.storage.api_token_by_digest(digest("other")) is None
 
     async def test_tokens_are_listed_by_tenant(self, world: World, other_world: World) -> None:
@@ -63,6 +82,52 @@ class TokenTests(StorageSuite):
         )
 
         assert outcomes == {Outcome.DONE: 1, Outcome.NAME_TAKEN: 9}
+
+    async def test_others_are_told_of_a_token_that_is_made_in_other_words_than_of_one_that_changes(
+        self, world: World
+    ) -> None:
+        before = await world.storage.last_change()
+
+        token = await world.make_token()
+        await world.do(create(token), update(token))
+
+        told = [(each.kind, each.ref, each.detail) for each in await world.storage.changes_since(before)]
+        assert told == [
+            (ChangeKind.API_TOKEN, token.id, TOKEN_CREATED),
+            (ChangeKind.API_TOKEN, token.id, None),
+        ]
+
+    async def test_an_update_replaces_what_may_change_of_a_token_and_nothing_else(self, world: World) -> None:
+        other = await world.make_token("other")
+        token = await world.make_token(expires_at_ms=NOW_MS, last_used_at_ms=NOW_MS, details={"old": 1})
+        changes: dict[str, Any] = {
+            "scopes": (),
+            "digest": bytes(16),
+            "enabled": False,
+            "expires_at_ms": None,
+            "details": {"new": [1]},
+        }
+
+        fixed: dict[str, Any] = {"public_id": other.public_id, "name": "x", "created_by": "x", "created_at_ms": 1}
+        outcomes = await world.do(update(replace(token, last_used_at_ms=1, **fixed | changes)))
+
+        assert outcomes == [Outcome.DONE]
+        assert await world.storage.api_token_by_digest(token.digest) is None
+        assert await world.storage.api_token_by_digest(bytes(16)) == replace(token, **changes)
+        assert await world.storage.api_token_by_digest(other.digest) == other
+
+    async def test_a_token_that_is_not_there_or_is_anothers_is_not_changed(
+        self, world: World, other_world: World
+    ) -> None:
+        token = await world.make_token()
+        before = await world.state()
+
+        outcomes = await world.do(
+            update(replace(token, id=987_654)), update(replace(token, tenant_id=other_world.tenant.id, scopes=()))
+        )
+
+        assert outcomes == [Outcome.GONE] * 2
+        assert await world.state() == before
 
     async def test_a_token_that_is_revoked_is_gone_and_others_are_told(self, world: World) -> None:
         token = await world.make_token()

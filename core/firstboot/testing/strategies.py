@@ -16,7 +16,15 @@ import pytest
 from firstboot.errors import REFUSAL_CODES, ProfileNotProven, ProvisioningRefused, Refused
 from firstboot.model import Device, DeviceProfile, ProvisioningRequest
 from firstboot.names import clean_name
-from firstboot.strategies import CreateNew, Decision, GiveNew, HandOutExisting, ProvisioningStrategy
+from firstboot.pools import check_hardware_id
+from firstboot.strategies import (
+    CreateNew,
+    Decision,
+    GiveNew,
+    HandOutExisting,
+    ProvisioningStrategy,
+    TakeFromPool,
+)
 from firstboot.testing._settling import settled
 from firstboot.testing.leaks import NoLeaks
 from firstboot.testing.samples import a_device, a_profile, a_provisioned_device, a_request
@@ -134,7 +142,7 @@ class StrategyConformance(NoLeaks):
             assert str(answer), "an operator needs a reason"
             assert asked.secret.reveal() not in str(answer)
         else:
-            assert isinstance(answer, CreateNew | HandOutExisting | GiveNew)
+            assert isinstance(answer, CreateNew | HandOutExisting | GiveNew | TakeFromPool)
 
     @every_situation
     async def test_it_hands_out_only_a_device_that_exists_in_the_profile(
@@ -166,6 +174,23 @@ class StrategyConformance(NoLeaks):
 
         if isinstance(answer, CreateNew) and answer.name is not None:
             assert clean_name(answer.name) == answer.name
+
+    @every_situation
+    async def test_a_hardware_that_takes_from_a_pool_is_one_and_new_devices_have_names_of_their_own(
+        self,
+        strategy: ProvisioningStrategy,
+        profile: DeviceProfile,
+        asked: ProvisioningRequest,
+        situation: Situation,
+    ) -> None:
+        name, devices = situation
+
+        answer = await self.answer(strategy, profile, asked, name, FakeFinder(*devices))
+
+        if isinstance(answer, TakeFromPool):
+            assert check_hardware_id(answer.hardware_id) == answer.hardware_id
+            if answer.new_name is not None:
+                assert clean_name(answer.new_name(7)) == answer.new_name(7), "a number makes one clean name"
 
     @every_situation
     async def test_it_leaves_the_request_as_it_was(

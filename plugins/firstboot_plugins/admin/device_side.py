@@ -73,6 +73,16 @@ _CLAIM = {
         "durationMs": {"type": "integer", "minimum": 0, "maximum": 2**53},
     },
 }
+_THING_WANTED = {
+    "type": "object",
+    "required": ["token"],
+    "properties": {
+        "token": {"type": "string", "minLength": 1},
+        "givenName": {"type": "string", "maxLength": 50},
+        "hardwareId": {"type": "string", "maxLength": 64},
+        "tags": {"type": "array", "items": {"type": "string"}},
+    },
+}
 
 DEVICE_PATHS: Mapping[str, dict[str, Any]] = {
     "/api/v1/provision": {
@@ -100,6 +110,9 @@ DEVICE_PATHS: Mapping[str, dict[str, Any]] = {
                 {"name": "id", "in": "path", "required": True, "schema": _CALL_ID},
             ],
         },
+    },
+    "/ztp/cloudlocate/credentials": {
+        "post": _call("Get a Thing of Thingstream's CloudLocate", token=False, body=_THING_WANTED, answers=True),
     },
 }
 """Paths and what stands there in the document."""

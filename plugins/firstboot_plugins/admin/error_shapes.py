@@ -21,21 +21,23 @@ if TYPE_CHECKING:
 _MESSAGES = {404: "There is nothing at this path.", 405: "The path does not take this method."}
 
 
+def shape(services: Services, prefix: str, dialect: Dialect) -> ErrorShape:
+    """Return the form of errors below a path: that of a family of calls."""
+
+    def render(status: int, headers: Mapping[str, str]) -> Response:
+        message = _MESSAGES.get(status, HTTPStatus(status).phrase)
+        error_code = BAD_ARGUMENTS if status == 405 else None
+        failure = Failure(status, message, error_code=error_code, headers=headers)
+        return error_answer(dialect, failure, services.clock.now_ms())
+
+    return ErrorShape(prefix, render)
+
+
 def error_shapes(services: Services) -> list[ErrorShape]:
     """Return the form of errors for each family of calls; the device's own side keeps the transport's."""
-
-    def shape(prefix: str, dialect: Dialect) -> ErrorShape:
-        def render(status: int, headers: Mapping[str, str]) -> Response:
-            message = _MESSAGES.get(status, HTTPStatus(status).phrase)
-            error_code = BAD_ARGUMENTS if status == 405 else None
-            failure = Failure(status, message, error_code=error_code, headers=headers)
-            return error_answer(dialect, failure, services.clock.now_ms())
-
-        return ErrorShape(prefix, render)
-
     return [
-        shape("/api", THINGSBOARD),
-        shape("/api/firstboot", FIRSTBOOT),
-        shape("/health", FIRSTBOOT),
+        shape(services, "/api", THINGSBOARD),
+        shape(services, "/api/firstboot", FIRSTBOOT),
+        shape(services, "/health", FIRSTBOOT),
         ErrorShape("/api/v1", error_response),
     ]

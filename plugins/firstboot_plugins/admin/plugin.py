@@ -18,10 +18,10 @@ FIRSTBOOT_API = 1
 @hookimpl
 def firstboot_http_routes(services: Services) -> Iterable[object]:
     from firstboot_plugins.admin.error_shapes import error_shapes
-    from firstboot_plugins.admin.registry import operations
+    from firstboot_plugins.admin.registry import own_operations
     from firstboot_plugins.admin.routes import routes
 
-    return [*routes(operations(), services), *error_shapes(services)]
+    return [*routes(own_operations(), services), *error_shapes(services)]
 
 
 @hookimpl

@@ -13,6 +13,8 @@ MODULES: Sequence[str] = (
     "own.server",
     "own.me",
     "own.profiles",
+    "own.pools",
+    "own.pool_members",
     "own.devices",
     "own.certificates",
     "own.claim_windows",
@@ -42,10 +44,19 @@ MODULES: Sequence[str] = (
     "thingsboard.bulk_import",
 )
 """Modules below this package; each has its calls in ``OPERATIONS``."""
+OF_DIALECTS: Sequence[str] = ("firstboot_plugins.dialects.thingstream.operator_api",)
+"""Modules of dialects with ``OPERATIONS`` for operators, whose routes the dialects offer themselves."""
+
+
+@cache
+def own_operations() -> tuple[Operation, ...]:
+    """Return the calls of this plugin. A module that cannot be imported stops the start."""
+    package = __name__.rpartition(".")[0]
+    return tuple(each for module in MODULES for each in import_module(f"{package}.{module}").OPERATIONS)
 
 
 @cache
 def operations() -> tuple[Operation, ...]:
-    """Return every call. A module that cannot be imported stops the start: it is a part of this plugin."""
-    package = __name__.rpartition(".")[0]
-    return tuple(each for module in MODULES for each in import_module(f"{package}.{module}").OPERATIONS)
+    """Return every call that the server may have, for whoever describes them all."""
+    of_dialects = (each for module in OF_DIALECTS for each in import_module(module).OPERATIONS)
+    return (*own_operations(), *of_dialects)

@@ -22,6 +22,7 @@ PASSWORD_LENGTH = 22
 """Characters of a generated password: 131 bits."""
 
 _FIELDS = ("clientId", "userName", "password")
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 class MqttBasic:
@@ -67,8 +68,7 @@ class MqttBasic:
 
     def _credentials(self, client_id: str, username: str, password: str) -> Credentials:
         parts = dict(zip(_FIELDS, (client_id, username, password), strict=True))
-        value = json.dumps(parts, separators=(",", ":"), ensure_ascii=False)
-        return Credentials(self.type, mqtt_basic_id(client_id, username), value)
+        return Credentials(self.type, mqtt_basic_id(client_id, username), _encode(parts))
 
 
 @hookimpl

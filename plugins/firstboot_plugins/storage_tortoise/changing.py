@@ -6,6 +6,7 @@ from firstboot.model import PROVISION_STATE, PROVISIONED, Attribute, Scope
 from firstboot.storage import (
     ChangeKind,
     DeleteDevice,
+    EndCredentials,
     HandOut,
     Outcome,
     ReopenDevice,
@@ -17,6 +18,7 @@ from firstboot.storage import (
 from firstboot_plugins.storage_tortoise.attribute_rows import delete_attribute, set_attributes
 from firstboot_plugins.storage_tortoise.changes import Changes
 from firstboot_plugins.storage_tortoise.encoding import optional_json
+from firstboot_plugins.storage_tortoise.pool_changes import leave_pool, rename_member
 from firstboot_plugins.storage_tortoise.revoking import revoke
 from firstboot_plugins.storage_tortoise.statements import Algorithm, Run, updating
 
@@ -31,10 +33,12 @@ _SET_PROVISIONED = (
     " WHERE id = ?"
 )
 _DELETE_EXPIRED = "DELETE FROM credentials WHERE device_id = ? AND valid_until_ms <= ?"
+_END_FORMER = "DELETE FROM credentials WHERE device_id = ? AND digest = ? AND valid_until_ms IS NOT NULL"
 _INSERT_CREDENTIALS = "INSERT INTO credentials (device_id, type, digest, sealed) VALUES (?, ?, ?, ?)"
 _COUNT = "UPDATE profile_usage SET devices = devices + ? WHERE profile_id = ?"
 _UPDATE = updating(
-    "device", ("name", "profile_id", "gateway_id", "enabled", "label", "additional_info", "details")
+    "device",
+    ("name", "profile_id", "gateway_id", "enabled", "label", "additional_info", "details", "hardware_id"),
 )
 
 _DONE = WriteResult(Outcome.DONE)
@@ -83,6 +87,16 @@ def replace_credentials(write: ReplaceCredentials, changes: Changes) -> Algorith
         yield from set_attributes(device_id, write.attributes, write.at_ms)
     yield from revoke(write.revokes)
     changes.tell(ChangeKind.CREDENTIALS, device_id, write.at_ms)
+    return _DONE
+
+
+def end_credentials(write: EndCredentials, changes: Changes) -> Algorithm[WriteResult]:
+    """Void credentials that a device had before."""
+    if not (yield Run("SELECT 1 FROM device WHERE id = ?", (write.device_id,))):
+        return WriteResult(Outcome.DEVICE_GONE)
+    for digest in write.digests:
+        yield Run(_END_FORMER, (write.device_id, digest))
+    yield from revoke(write.revokes)
     return _DONE
 
 
@@ -135,12 +149,12 @@ def update_device(write: UpdateDevice, changes: Changes) -> Algorithm[WriteResul
     """Replace what administrators may change of a device."""
     device = write.device
     rows = yield Run(
-        "SELECT version, enabled, profile_id FROM device WHERE id = ? AND tenant_id = ?",
+        "SELECT version, enabled, profile_id, name FROM device WHERE id = ? AND tenant_id = ?",
         (device.id, device.tenant_id),
     )
     if not rows:
         return WriteResult(Outcome.DEVICE_GONE)
-    version, was_enabled, old_profile_id = rows[0]
+    version, was_enabled, old_profile_id, old_name = rows[0]
     if write.expected_version not in (None, version):
         return WriteResult(Outcome.STALE)
     obstacle = yield from _update_obstacle(write, moves=device.profile_id != old_profile_id)
@@ -151,12 +165,15 @@ def update_device(write: UpdateDevice, changes: Changes) -> Algorithm[WriteResul
         _UPDATE,
         (
             device.name, device.profile_id, device.gateway_id, int(device.enabled), device.label, info, details,
-            device.id,
+            device.hardware_id, device.id,
         ),
     )  # fmt: skip
     if device.profile_id != old_profile_id:
         yield Run(_COUNT, (-1, old_profile_id))
         yield Run(_COUNT, (1, device.profile_id))
+        yield from leave_pool(device.id)
+    elif device.name != old_name:
+        yield from rename_member(device.id, device.name)
     if was_enabled and not device.enabled:
         changes.tell(ChangeKind.DEVICE_DISABLED, device.id, write.audit.at_ms)
     return WriteResult(Outcome.DONE, version=rows[0][0])

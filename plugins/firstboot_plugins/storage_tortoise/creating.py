@@ -14,6 +14,7 @@ from firstboot_plugins.storage_tortoise.attribute_rows import last_of_each
 from firstboot_plugins.storage_tortoise.changes import Changes
 from firstboot_plugins.storage_tortoise.claim_changes import open_for_administrator
 from firstboot_plugins.storage_tortoise.encoding import optional_json, to_json
+from firstboot_plugins.storage_tortoise.pool_changes import add_members, taken_hardware
 from firstboot_plugins.storage_tortoise.statements import Algorithm, Many, ManySql
 
 _FIND_PROFILES = ManySql(
@@ -48,6 +49,8 @@ _DEVICE_COLUMNS = (
     ("customer_id", "bigint"),
     ("gateway_id", "bigint"),
     ("details", "text"),
+    ("enabled", "smallint"),
+    ("hardware_id", "text"),
     ("created_at_ms", "bigint"),
     ("provisioned_at_ms", "bigint"),
     ("request_digest", "bytea"),
@@ -77,6 +80,7 @@ def create_devices(writes: Sequence[CreateDevice], changes: Changes) -> Algorith
     outcomes = yield from _decide(writes)
     made = [write for write, outcome in zip(writes, outcomes, strict=True) if outcome is Outcome.DONE]
     ids = yield from _insert(made)
+    yield from add_members(ids, made, changes)
     next_id = iter(ids)
     return [
         WriteResult(outcome, next(next_id)) if outcome is Outcome.DONE else WriteResult(outcome)
@@ -94,6 +98,7 @@ def _decide(writes: Sequence[CreateDevice]) -> Algorithm[list[Outcome]]:
     digests = {digest for (digest,) in found}
     customers = yield from _tenants_of(_FIND_CUSTOMERS, {write.customer_id for write in writes})
     gateways = yield from _tenants_of(_FIND_GATEWAYS, {write.gateway_id for write in writes})
+    hardware = yield from taken_hardware(writes)
     outcomes = []
     for write in writes:
         name = (write.tenant_id, write.name)
@@ -110,10 +115,14 @@ def _decide(writes: Sequence[CreateDevice]) -> Algorithm[list[Outcome]]:
             outcome = Outcome.CREDENTIALS_IN_USE
         elif write.max_devices is not None and devices[write.profile_id] >= write.max_devices:
             outcome = Outcome.DEVICE_LIMIT
+        elif write.member is not None and (write.profile_id, write.member.hardware_id) in hardware:
+            outcome = Outcome.STALE
         else:
             outcome = Outcome.DONE
             names.add(name)
             digests.add(digest)
+            if write.member is not None and write.member.hardware_id is not None:
+                hardware.add((write.profile_id, write.member.hardware_id))
             devices[write.profile_id] += 1
         outcomes.append(outcome)
     return outcomes
@@ -130,7 +139,7 @@ def _insert(writes: Sequence[CreateDevice]) -> Algorithm[list[int]]:
         (
             write.public_id.bytes, write.tenant_id, write.profile_id, write.name, write.label,
             optional_json(write.additional_info), write.customer_id, write.gateway_id,
-            optional_json(write.details),
+            optional_json(write.details), int(write.enabled), write.hardware_id,
             write.created_at_ms, write.provisioned_at_ms, write.request_digest,
         )
         for write in writes

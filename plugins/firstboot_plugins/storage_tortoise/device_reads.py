@@ -11,7 +11,7 @@ from uuid import UUID
 from firstboot.model import PROVISION_STATE, ClaimOpener, ClaimWindow, Device, LatestValue, Scope, StoredAttribute
 from firstboot.storage import DevicePageQuery, DeviceQuery, FoundCredentials, Page, RevokedCertificate
 from firstboot_plugins.storage_tortoise.encoding import FOUND_COLUMNS, found_credentials, from_json, storable
-from firstboot_plugins.storage_tortoise.paging import Conditions, Listing, read_page
+from firstboot_plugins.storage_tortoise.paging import Conditions, First, Listing, read_page
 from firstboot_plugins.storage_tortoise.reader import Reader
 from firstboot_plugins.storage_tortoise.statements import Many, ManySql, Row, Run
 
@@ -108,7 +108,12 @@ class DeviceReads(Reader):
             where.add(f"device.id IN ({self.ids_from_json})", json.dumps(sorted(query.ids)))
         if query.not_ids:
             where.add(f"device.id NOT IN ({self.ids_from_json})", json.dumps(sorted(query.not_ids)))
-        rows, total = await read_page(self, _DEVICES, where, query)
+        if query.name is None or storable(query.name):
+            where.equal("device.name", query.name)
+        else:
+            where.add("1 = 0")
+        first = First.with_text(query.text if query.exact_first else None, self.upper, "device.name")
+        rows, total = await read_page(self, _DEVICES, where, query, first)
         return Page([_device(row) for row in rows], total)
 
     async def device_credentials(self, device_id: int) -> Sequence[FoundCredentials]:
@@ -170,6 +175,13 @@ class DeviceReads(Reader):
         """See `firstboot.storage.Storage`."""
         sql = f"SELECT {_DEVICE} FROM device {_STATE} WHERE device.gateway_id = ? ORDER BY device.id"  # noqa: S608
         return [_device(row) for row in await self.search(Run(sql, (gateway_id,)))]
+
+    async def devices_of_hardware(self, tenant_id: int, hardware_id: str) -> Sequence[Device]:
+        """See `firstboot.storage.Storage`."""
+        if not storable(hardware_id):
+            return []
+        sql = f"{_FIND_DEVICE} AND device.hardware_id = ? ORDER BY device.id DESC"
+        return [_device(row) for row in await self.search(Run(sql, (tenant_id, hardware_id)))]
 
     async def latest_telemetry(self, device_id: int, keys: Collection[str] | None = None) -> Sequence[LatestValue]:
         """See `firstboot.storage.Storage`."""

@@ -14,6 +14,12 @@ _SET_FIRST_LOGIN = ManySql(
     " WHERE device.id = v.id AND device.first_login_at_ms IS NULL",
     _MOMENTS,
 )
+# It is its own for good now; see the table in the migrations.
+_END_LEASE = ManySql(
+    "UPDATE pool_member SET free = 0, leased_until_ms = NULL FROM v"
+    " WHERE pool_member.device_id = v.id AND pool_member.leased_until_ms IS NOT NULL",
+    (("id", "bigint"),),
+)
 _SET_DELIVERED = ManySql(
     "UPDATE device SET delivered_at_ms = v.at_ms FROM v WHERE device.id = v.id",
     _MOMENTS,
@@ -31,6 +37,7 @@ def record_logins(writes: Sequence[RecordLogin], changes: Changes) -> Algorithm[
     """Set the first login of devices that had none."""
     first = {write.device_id: write.at_ms for write in reversed(writes)}
     yield Many(_SET_FIRST_LOGIN, list(first.items()))
+    yield Many(_END_LEASE, [(device_id,) for device_id in first])
     there = yield from existing_devices(write.device_id for write in writes)
     return [found_or_gone(write.device_id in there) for write in writes]
 

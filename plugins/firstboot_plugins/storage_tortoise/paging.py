@@ -38,8 +38,7 @@ class Conditions:
         if not storable(text):
             self.add("1 = 0")
             return
-        if text.isascii():
-            upper = "upper({})"
+        upper = _upper_for(text, upper)
         pattern = text.upper().replace("!", "!!").replace("%", "!%").replace("_", "!_")
         found = [f"{upper.format(f'coalesce({column}, {_EMPTY})')} LIKE ? ESCAPE '!'" for column in columns]
         self.add(f"({' OR '.join(found)})", *[f"%{pattern}%"] * len(columns))
@@ -49,6 +48,11 @@ class Conditions:
 
 
 _EMPTY = "''"
+
+
+def _upper_for(text: str, upper: str) -> str:
+    """Return how to compare with this text in capitals: what is ASCII needs no help."""
+    return "upper({})" if text.isascii() else upper
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +67,40 @@ class Listing:
     """What the columns and sorts need beside the table; one row for each of the table."""
 
 
+@dataclass(frozen=True, slots=True)
+class First:
+    """Which rows come before all others."""
+
+    sql: str
+    """A condition with ``?`` for its value."""
+    value: Any
+
+    @classmethod
+    def with_text(cls, text: str | None, upper: str, column: str) -> First | None:
+        """Return that a column is the whole text, whatever the case; None without text, or when it is nowhere."""
+        if not text or not storable(text):
+            return None
+        return cls(f"{_upper_for(text, upper).format(column)} = ?", text.upper())
+
+
 async def read_page(
-    reader: Reader, listing: Listing, where: Conditions, query: PageQuery
+    reader: Reader, listing: Listing, where: Conditions, query: PageQuery, first: First | None = None
 ) -> tuple[list[Row], int]:
     """Return the rows of one page, and how many rows there are on all pages."""
     counted = await reader.search(
         Run(f"SELECT count(*) FROM {listing.table} WHERE {where}", tuple(where.values))  # noqa: S608
     )
     direction = "DESC" if query.descending else "ASC"
-    offset = min(query.page * query.page_size, _MAX_OFFSET)
+    order = f"{listing.sorts[query.sort]} {direction}, {listing.table}.id {direction}"
+    values = list(where.values)
+    if first is not None:
+        order = f"CASE WHEN {first.sql} THEN 0 ELSE 1 END, {order}"
+        values.append(first.value)
     rows: Rows = await reader.search(
         Run(
             f"SELECT {listing.columns} FROM {listing.table} {listing.joins} WHERE {where}"  # noqa: S608
-            f" ORDER BY {listing.sorts[query.sort]} {direction}, {listing.table}.id {direction} LIMIT ? OFFSET ?",
-            (*where.values, query.page_size, offset),
+            f" ORDER BY {order} LIMIT ? OFFSET ?",
+            (*values, query.page_size, min(query.start, _MAX_OFFSET)),
         )
     )
     return list(rows), counted[0][0]

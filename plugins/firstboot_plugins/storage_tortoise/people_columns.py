@@ -21,7 +21,7 @@ USER_COLUMNS = ("id", "public_id", "tenant_id", *USER_CHANGEABLE, "version", "cr
 SESSION_COLUMNS = ("public_id", "user_id", "refresh_digest", "created_at_ms", "expires_at_ms")
 TOKEN_COLUMNS = (
     "id", "public_id", "tenant_id", "name", "scopes", "digest", "created_by", "created_at_ms", "expires_at_ms",
-    "last_used_at_ms",
+    "last_used_at_ms", "enabled", "details",
 )  # fmt: skip
 
 
@@ -68,7 +68,12 @@ def read_session(row: Row) -> UserSession:
 def read_token(row: Row) -> ApiToken:
     """Make one of a row of `TOKEN_COLUMNS`."""
     fields = dict(zip(TOKEN_COLUMNS, row, strict=True))
-    decoded = {"public_id": UUID(bytes=fields["public_id"]), "scopes": tuple(json.loads(fields["scopes"]))}
+    decoded = {
+        "public_id": UUID(bytes=fields["public_id"]),
+        "scopes": tuple(json.loads(fields["scopes"])),
+        "enabled": bool(fields["enabled"]),
+        "details": _details(fields),
+    }
     return ApiToken(**fields | decoded)
 
 

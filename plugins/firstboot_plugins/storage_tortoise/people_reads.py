@@ -125,6 +125,11 @@ class PeopleReads(Reader):
         rows = await self._fetch(Run(f"{_TOKENS} WHERE digest = ?", (digest,)))
         return read_token(rows[0]) if rows else None
 
+    async def api_token(self, token_id: int) -> ApiToken | None:
+        """See `firstboot.storage.Storage`."""
+        rows = await self._fetch(Run(f"{_TOKENS} WHERE id = ?", (token_id,)))
+        return read_token(rows[0]) if rows else None
+
     async def list_api_tokens(self, tenant_id: int) -> Sequence[ApiToken]:
         """See `firstboot.storage.Storage`."""
         rows = await self._fetch(Run(f"{_TOKENS} WHERE tenant_id = ? ORDER BY id", (tenant_id,)))

@@ -11,9 +11,11 @@ from firstboot_plugins.storage_tortoise.device_reads import DeviceReads
 from firstboot_plugins.storage_tortoise.encoding import read_settings
 from firstboot_plugins.storage_tortoise.log_reads import LogReads
 from firstboot_plugins.storage_tortoise.people_reads import PeopleReads
+from firstboot_plugins.storage_tortoise.pool_reads import PoolReads
+from firstboot_plugins.storage_tortoise.resource_reads import ResourceReads
 
 
-class TortoiseReads(DeviceReads, PeopleReads, LogReads):
+class TortoiseReads(DeviceReads, PeopleReads, PoolReads, ResourceReads, LogReads):
     """The reads of an open storage."""
 
     async def read_meta(self, name: str) -> bytes | None:

@@ -3,62 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
 
-from firstboot.storage import (
-    AppendAudit,
-    AuditChain,
-    AuditEntry,
-    ChangeOwner,
-    CloseClaimWindows,
-    ConfirmDelivery,
-    CreateApiToken,
-    CreateCustomer,
-    CreateDevice,
-    CreateProfile,
-    CreateTenant,
-    CreateUser,
-    DeleteApiToken,
-    DeleteAttributes,
-    DeleteCustomer,
-    DeleteDevice,
-    DeleteProfile,
-    DeleteUser,
-    EndUserSession,
-    HandOut,
-    OpenClaimWindow,
-    OpenUserSession,
-    Outcome,
-    RecordLogin,
-    RecordTokenUse,
-    RenewUserSession,
-    ReopenDevice,
-    ReplaceCredentials,
-    SaveAttributes,
-    SaveTelemetry,
-    SignUp,
-    UpdateCustomer,
-    UpdateDevice,
-    UpdateProfile,
-    UpdateUser,
-    Write,
-    WriteResult,
-    audits_of,
-)
-from firstboot_plugins.storage_tortoise import (
-    changing,
-    claim_changes,
-    creating,
-    customer_changes,
-    device_data,
-    moments,
-    profile_changes,
-    token_changes,
-    user_changes,
-)
+from firstboot.storage import AuditChain, AuditEntry, Outcome, Write, WriteResult, audits_of
 from firstboot_plugins.storage_tortoise.changes import Changes
+from firstboot_plugins.storage_tortoise.dispatch import perform
 from firstboot_plugins.storage_tortoise.encoding import AUDIT_COLUMNS, audit_values
 from firstboot_plugins.storage_tortoise.statements import Algorithm, Many, ManySql, Rejected, Run
 
@@ -81,42 +31,6 @@ _APPEND_CHANGES = ManySql(
 )
 _TRIM_EVERY = 64
 
-_BULK: dict[type, Callable[[Any, Changes], Algorithm[list[WriteResult]]]] = {
-    ConfirmDelivery: moments.confirm_deliveries,
-    CreateDevice: creating.create_devices,
-    RecordLogin: moments.record_logins,
-    RecordTokenUse: moments.record_token_uses,
-    SaveAttributes: device_data.save_attributes,
-    SaveTelemetry: device_data.save_telemetry,
-}
-_SINGLE: dict[type, Callable[[Any, Changes], Algorithm[WriteResult]]] = {
-    ChangeOwner: claim_changes.change_owner,
-    CloseClaimWindows: claim_changes.close_windows,
-    CreateApiToken: token_changes.create_token,
-    CreateCustomer: customer_changes.create_customer,
-    CreateProfile: profile_changes.create_profile,
-    CreateTenant: customer_changes.create_tenant,
-    CreateUser: user_changes.create_user,
-    DeleteApiToken: token_changes.delete_token,
-    DeleteAttributes: device_data.delete_attributes,
-    DeleteCustomer: customer_changes.delete_customer,
-    DeleteDevice: changing.delete_device,
-    DeleteProfile: profile_changes.delete_profile,
-    DeleteUser: user_changes.delete_user,
-    EndUserSession: user_changes.end_session,
-    HandOut: changing.hand_out,
-    OpenClaimWindow: claim_changes.open_window,
-    OpenUserSession: user_changes.open_session,
-    RenewUserSession: user_changes.renew_session,
-    ReopenDevice: changing.reopen_device,
-    ReplaceCredentials: changing.replace_credentials,
-    SignUp: claim_changes.sign_up,
-    UpdateCustomer: customer_changes.update_customer,
-    UpdateDevice: changing.update_device,
-    UpdateProfile: profile_changes.update_profile,
-    UpdateUser: user_changes.update_user,
-}
-
 
 def write_batch(batch: Sequence[Write], chain: AuditChain) -> Algorithm[list[WriteResult]]:
     """Do the writes in order; each succeeds or fails alone."""
@@ -125,18 +39,11 @@ def write_batch(batch: Sequence[Write], chain: AuditChain) -> Algorithm[list[Wri
     changes = Changes()
     for kind, run in groupby(batch, type):
         writes = list(run)
-        if kind is AppendAudit:
-            done = [WriteResult(Outcome.DONE)] * len(writes)
-        elif kind in _BULK:
-            done = yield from _BULK[kind](writes, changes)
-        else:
-            done = []
-            for write in writes:
-                done.append((yield from _SINGLE[kind](write, changes)))
+        done = yield from perform(kind, writes, changes)
         results += done
         for write, result in zip(writes, done, strict=True):
             if result.outcome is Outcome.DONE:
-                entries += audits_of(write)
+                entries += audits_of(write, result)
     if entries:
         yield from _append_audit(entries, chain)
     if changes.rows:

@@ -125,6 +125,9 @@ _KEYS: Callable[[House], Mapping[str, str]] = lambda house: {"keys": "a,b"}  # n
 _VALUES: Callable[[House], Any] = lambda house: {"a": 1}  # noqa: E731
 _SHARED_BY_TENANT = OK
 _OFFLINE = (409, 504, 408)
+_TRACKERS = {"profile": "trackers-eu", "token": "any"}
+"""Of no house: that one of another tenant is not found is tested with Thingstream's other calls."""
+_THING = {"thing": "device:6d1f0b9e-2f6c-4a39-8a0e-3f0c8f1f2b77"}
 
 ROWS: Mapping[str, Row] = {
     # -- ours --------------------------------------------------------------------------------------
@@ -145,6 +148,13 @@ ROWS: Mapping[str, Row] = {
     "patch-api-firstboot-profiles-by-profileId-certificates": Row(body=lambda house: {"allowCreate": True}),
     "patch-api-firstboot-profiles-by-profileId": Row(body=lambda house: {"enabled": False}),
     "post-api-firstboot-profiles-by-profileId-rotate-secret": Row(),
+    "get-api-firstboot-profiles-by-profileId-pool": Row(),
+    "patch-api-firstboot-profiles-by-profileId-pool": Row(body=lambda house: {"order": "lowest"}),
+    "get-api-firstboot-profiles-by-profileId-pool-members": Row(),
+    "post-api-firstboot-profiles-by-profileId-pool-members": Row(
+        body=lambda house: {"devices": [{"name": "spare"}]}
+    ),
+    "post-api-firstboot-devices-by-deviceId-return-to-pool": Row(),
     "get-api-firstboot-devices": Row(),
     "post-api-firstboot-devices-by-deviceId-reopen": Row(),
     "post-api-firstboot-devices-by-deviceId-enable": Row(),
@@ -249,4 +259,29 @@ ROWS: Mapping[str, Row] = {
     "post-api-rpc-twoway-by-deviceId": Row(body=_rpc, own=_OFFLINE),
     "post-api-plugins-rpc-oneway-by-deviceId": Row(body=_rpc, own=_OFFLINE),
     "post-api-plugins-rpc-twoway-by-deviceId": Row(body=_rpc, own=_OFFLINE),
+    # -- Thingstream -------------------------------------------------------------------------------
+    "get-thingstream-v1-profiles": Row(),
+    "post-thingstream-v1-profiles": Row(body=lambda house: {"profile": "trackers"}),
+    "get-thingstream-v1-profiles-by-profile": Row(path=_TRACKERS, foreign=MISSING),
+    "put-thingstream-v1-profiles-by-profile": Row(
+        body=lambda house: {"autoActivate": True}, path=_TRACKERS, foreign=MISSING
+    ),
+    "put-thingstream-v1-profiles-by-profile-hardware-codes": Row(
+        body=lambda house: {"hardwareCodes": None}, path=_TRACKERS, foreign=MISSING
+    ),
+    "delete-thingstream-v1-profiles-by-profile": Row(path=_TRACKERS, foreign=MISSING),
+    "post-thingstream-v1-profiles-by-profile-tokens-rotate": Row(path=_TRACKERS, foreign=MISSING),
+    "put-thingstream-v1-profiles-by-profile-tokens-by-token": Row(
+        body=lambda house: {"state": "active"}, path=_TRACKERS, foreign=MISSING
+    ),
+    "delete-thingstream-v1-profiles-by-profile-tokens-by-token": Row(path=_TRACKERS, foreign=MISSING),
+    "get-thingstream-v1-things": Row(),
+    "get-thingstream-v1-things-by-thing": Row(path=_THING, foreign=MISSING),
+    "post-thingstream-v1-things-by-thing-activate": Row(path=_THING, foreign=MISSING),
+    "post-thingstream-v1-things-by-thing-deactivate": Row(path=_THING, foreign=MISSING),
+    "delete-thingstream-v1-things-by-thing": Row(path=_THING, foreign=MISSING),
+    "post-thingstream-v1-things-activate": Row(body=lambda house: {"profile": "trackers-eu"}, foreign=MISSING),
+    "post-thingstream-v1-things-deactivate-superseded": Row(
+        body=lambda house: {"profile": "trackers-eu"}, foreign=MISSING
+    ),
 }

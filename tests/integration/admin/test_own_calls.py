@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -325,6 +326,21 @@ async def test_lg_9_a_token_is_shown_once_works_and_ends_at_once_when_it_is_revo
     assert token["id"] in listed.text
     assert token["token"] not in listed.text
     assert revoked.content == b""
+
+
+async def test_lg_9_a_token_says_whether_it_is_enabled_and_opens_nothing_when_it_is_not(
+    world: World, house: House, admin: httpx2.AsyncClient
+) -> None:
+    made = await admin.post(f"{OURS}/tokens", json={"name": "ci", "scopes": ["devices:read"]})
+    token = await world.services.api_tokens.by_name(house.tenant.id, "ci")
+
+    await world.services.api_tokens.update(replace(token, enabled=False), actor="test")
+
+    listed = (await admin.get(f"{OURS}/tokens")).json()["tokens"]
+    assert made.json()["enabled"] is True
+    assert {each["name"]: each["enabled"] for each in listed} == {house.token.name: True, "ci": False}
+    asking = {"Authorization": f"Bearer {made.json()['token']}"}
+    assert (await world.nobody.get(f"{OURS}/devices", headers=asking)).status_code == 401
 
 
 async def test_lg_9_a_token_passes_on_no_more_than_it_has(world: World, house: House) -> None:

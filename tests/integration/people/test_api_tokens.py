@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -81,6 +82,87 @@ async def test_lg_9_a_revoked_token_opens_nothing_from_the_next_request_on(peopl
     assert await refused(people, secret)
     with pytest.raises(NotFound):
         await people.api_tokens.revoke(token, actor=ACTOR)
+
+
+async def test_lg_9_a_disabled_token_opens_nothing_until_it_is_enabled(people: People) -> None:
+    token, secret = await make(people)
+
+    disabled = await people.api_tokens.update(replace(token, enabled=False), actor=ACTOR)
+    assert await refused(people, secret)
+    await people.api_tokens.update(replace(disabled, enabled=True), actor=ACTOR)
+    assert not await refused(people, secret)
+
+    events = [entry.event for entry in await people.audit()]
+    assert events == ["api-token-created", "api-token-updated", "api-token-updated"]
+
+
+async def test_lg_9_a_token_may_be_made_disabled(people: People) -> None:
+    token, secret = await people.api_tokens.create(
+        people.tenant.id, "later", ["devices:read"], enabled=False, actor=ACTOR
+    )
+
+    assert not token.enabled
+    assert await refused(people, secret)
+
+
+async def test_lg_9_an_update_is_what_holds_from_the_next_request_on(people: People) -> None:
+    token, old = await make(people, "dashboard", "devices:read")
+    new = Secret("fbt_" + "n" * 43)
+    wanted = replace(token, scopes=("events",), expires_at_ms=people.time.now_ms + DAY_MS, details={"a": [1]})
+
+    changed = await people.api_tokens.update(wanted, secret=new, actor=ACTOR)
+
+    assert await people.api_tokens.list(people.tenant.id) == [changed]
+    assert (changed.scopes, changed.details) == (("events",), {"a": [1]})
+    assert await refused(people, old)
+    assert (await people.authentication.identify(new, HOME)).may("events")
+    people.time.advance(86_400)
+    assert await refused(people, new)
+    assert new.reveal() not in repr(await people.audit()) + repr(changed)
+
+
+async def test_lg_9_an_update_gives_no_scope_that_does_not_exist(people: People) -> None:
+    token, _ = await make(people)
+
+    with pytest.raises(InvalidValue):
+        await people.api_tokens.update(replace(token, scopes=("devices:reed",)), actor=ACTOR)
+
+    assert await people.api_tokens.list(people.tenant.id) == [token]
+
+
+async def test_lg_9_a_token_that_is_revoked_meanwhile_is_not_changed(people: People) -> None:
+    token, secret = await make(people)
+    await people.api_tokens.revoke(token, actor=ACTOR)
+
+    with pytest.raises(NotFound):
+        await people.api_tokens.update(token, actor=ACTOR)
+
+    assert await refused(people, secret)
+
+
+async def test_lg_9_a_dialect_makes_tokens_in_a_form_of_its_own(people: People) -> None:
+    given = Secret("eyJhbGciOiJIUzI1NiJ9." + "x" * 80)
+    details = {"allow": {"Device": {"*": ["CreateDevice"]}}}
+
+    token, secret = await people.api_tokens.create(
+        people.tenant.id, "factory", [], secret=given, details=details, actor=ACTOR
+    )
+
+    assert secret == given
+    found = await people.api_tokens.find(given)
+    assert found is not None
+    assert (found.id, found.scopes, found.details) == (token.id, (), details)
+    assert await people.api_tokens.find(Secret(given.reveal() + "x")) is None
+    with pytest.raises(NotAuthenticated):  # what it may do is for its dialect to say: here it is nobody
+        await people.authentication.identify(given, HOME)
+    assert given.reveal() not in repr(await people.audit())
+
+
+async def test_lg_9_a_token_of_our_own_form_needs_a_scope(people: People) -> None:
+    with pytest.raises(InvalidValue):
+        await people.api_tokens.create(people.tenant.id, "nothing", [], actor=ACTOR)
+
+    assert await people.api_tokens.list(people.tenant.id) == []
 
 
 @pytest.mark.parametrize("text", ["fbt_", "fbt_" + "A" * 43, "fbt_" + "A" * 100_000, "fbt_\ud800" + "A" * 42])

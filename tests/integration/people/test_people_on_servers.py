@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -134,7 +135,7 @@ async def test_lg_2_lg_7_what_one_server_changes_counts_on_the_other(
         assert not await is_open(two, tokens.token)
 
 
-@pytest.mark.parametrize("kind", ["user", "api-token"])
+@pytest.mark.parametrize("kind", ["user", "api-token", "disabled api-token"])
 async def test_lg_7_lg_9_live_sessions_of_people_and_programs_end_with_their_rights(
     tmp_path: Path, database: str | None, kind: str
 ) -> None:
@@ -148,8 +149,10 @@ async def test_lg_7_lg_9_live_sessions_of_people_and_programs_end_with_their_rig
 
         if kind == "user":
             await services.users.disable(ann, actor=ACTOR)
-        else:
+        elif kind == "api-token":
             await services.api_tokens.revoke(token, actor=ACTOR)
+        else:
+            await services.api_tokens.update(replace(token, enabled=False), actor=ACTOR)
 
         async with asyncio.timeout(WAIT_S):
             assert await session.ended is SessionEnd.CREDENTIALS_CHANGED

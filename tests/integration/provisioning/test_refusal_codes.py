@@ -18,7 +18,8 @@ from tests.integration.provisioning.fake_clock import FakeClock
 from firstboot.errors import REFUSAL_CODES, Unavailable
 from firstboot.hookspecs import Answer, Refuse, hookimpl
 from firstboot.logs import JsonFormatter
-from firstboot.model import Credentials, ProfileLimits, ReprovisionPolicy
+from firstboot.model import Credentials, Device, ProfileLimits, ReprovisionPolicy
+from firstboot.pool_names import read_pattern
 from firstboot.profiles import parse_networks
 
 NOT_FOUND = (200, b'{"errorMsg":"Provision data was not found!","status":"NOT_FOUND"}')
@@ -229,6 +230,32 @@ async def unavailable(scene: Scene) -> tuple[int, bytes]:
     return status, body[:12]
 
 
+async def no_hardware_id(scene: Scene) -> tuple[int, bytes]:
+    return await scene.ask((await scene.profile(strategy="pool")).request(token=TOKEN))
+
+
+async def hardware_not_allowed(scene: Scene) -> tuple[int, bytes]:
+    pool = await scene.profile(strategy="pool", details={"pool": {"hardware_ids": ["AABBCC"]}})
+    return await scene.ask(pool.request("DDEEFF", token=TOKEN))
+
+
+async def pool_empty(scene: Scene) -> tuple[int, bytes]:
+    return await scene.ask((await scene.profile(strategy="pool")).request("AABBCC", token=TOKEN))
+
+
+async def try_again(scene: Scene) -> tuple[int, bytes]:
+    pool = await scene.profile(strategy="pool")
+    pools = scene.server.services.pools
+    (device,) = await pools.fill_by_pattern(pool.profile, read_pattern("m-{seq}"), 1, actor="test")
+    assert isinstance(device, Device)
+
+    async def take_back() -> None:
+        await pools.release(device, actor="test")
+
+    scene.meddler.does = take_back
+    return await scene.ask(pool.request("AABBCC", token=TOKEN))
+
+
 SCENARIOS: dict[str, tuple[Scenario, tuple[int, bytes]]] = {
     "unknown-key": (unknown_key, NOT_FOUND),
     "wrong-secret": (wrong_secret, NOT_FOUND),
@@ -245,6 +272,10 @@ SCENARIOS: dict[str, tuple[Scenario, tuple[int, bytes]]] = {
     "not-pre-provisioned": (not_pre_provisioned, FAILURE),
     "already-provisioned": (already_provisioned, FAILURE),
     "not-the-same-device": (not_the_same_device, FAILURE),
+    "no-hardware-id": (no_hardware_id, FAILURE),
+    "hardware-not-allowed": (hardware_not_allowed, FAILURE),
+    "pool-empty": (pool_empty, FAILURE),
+    "try-again": (try_again, FAILURE),
     "token-in-use": (token_in_use, FAILURE),
     "bad-credentials-request": (bad_credentials_request, FAILURE),
     "cannot-rotate": (cannot_rotate, FAILURE),
@@ -270,10 +301,12 @@ def logged(caplog: pytest.LogCaptureFixture) -> str:
 
 OVER_TLS = {"certificate-not-trusted", "certificate-name", "device-disabled", "too-early"}
 """Of devices that show a certificate: see tests/integration/x509."""
+IN_DIALECTS = {"credentials-mismatch"}
+"""Of devices that ask in another dialect: see tests/integration/thinger/test_ensure.py."""
 
 
 def test_each_code_has_a_scenario() -> None:
-    assert SCENARIOS.keys() | OVER_TLS == REFUSAL_CODES.keys()
+    assert SCENARIOS.keys() | OVER_TLS | IN_DIALECTS == REFUSAL_CODES.keys()
 
 
 @pytest.mark.parametrize("code", SCENARIOS)

@@ -26,7 +26,7 @@ REBUILD = {
             delivered_at_ms INTEGER, first_login_at_ms INTEGER, reopened_at_ms INTEGER, request_digest BLOB,
             customer_id INTEGER REFERENCES customer (id) ON DELETE SET NULL, enabled INTEGER NOT NULL DEFAULT 1,
             details TEXT, version INTEGER NOT NULL DEFAULT 1,
-            gateway_id INTEGER REFERENCES device (id) ON DELETE SET NULL,
+            gateway_id INTEGER REFERENCES device (id) ON DELETE SET NULL, hardware_id TEXT,
             colour TEXT NOT NULL DEFAULT 'green; really', UNIQUE (tenant_id, name)
         );
         INSERT INTO device_new SELECT *, 'blue' FROM device;

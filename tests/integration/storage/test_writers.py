@@ -22,6 +22,7 @@ from firstboot.storage import (
     SaveAttributes,
     SealedCredentials,
     Storage,
+    Together,
     UpdateProfile,
     Write,
 )
@@ -101,6 +102,30 @@ async def test_a_write_that_the_database_does_not_take_fails_alone(
     assert outcomes == [Outcome.DONE, Outcome.STALE, Outcome.DONE]
     assert [row.entry.device for row in await world.audit()][1:] == ["meter-1", "meter-3"]
     assert "does not take a CreateDevice" in caplog.text
+
+
+async def test_of_writes_that_are_done_together_a_poisonous_one_undoes_its_own_only(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    def pair(name: str, bucket: str) -> Together:
+        return Together((world.device(name), world.resource(bucket, keep_existing=True)))
+
+    poisonous = world.resource("poison", document={"a": {1, 2}})
+    outcomes = await world.do(
+        pair("meter-1", "one"),
+        Together((world.device("meter-2"), poisonous)),
+        Together((world.resource("two"), Together((world.device("meter-3"), poisonous)))),
+        pair("meter-2", "one"),
+        poisonous,
+        Together((world.device("meter-2", "another token"), world.resource("never"))),
+    )
+
+    done, stale = Outcome.DONE, Outcome.STALE
+    assert outcomes == [done, stale, stale, done, stale, Outcome.NAME_TAKEN]
+    assert [each.name for each in await world.storage.list_resources("bucket")] == ["one"]
+    assert [row.entry.device for row in await world.audit() if row.entry.device] == ["meter-1", "meter-2"]
+    assert await world.storage.count_devices(world.profile.id) == 2
+    assert "does not take a Together" in caplog.text
 
 
 async def test_any_text_of_a_stranger_can_be_audited(world: World) -> None:

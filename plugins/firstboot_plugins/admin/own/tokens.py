@@ -36,6 +36,8 @@ class TokenTold(Told):
 
     id: UUID
     name: str
+    enabled: bool
+    """Whether it opens anything."""
     scopes: Sequence[str]
     created_by: str
     created_at_ms: int
@@ -104,6 +106,8 @@ async def revoke_token(call: Call) -> None:
     """Revoke an API token; whatever was opened with it ends. A token revokes none that may do more than it."""
     tokens = call.services.api_tokens
     token = await tokens.get(call.tenant_id, call.path["tokenId"])
+    if call.identity.scopes is not None and not token.scopes:
+        raise NotAllowed("Only its dialect knows what this token may do: a person has to revoke it.")
     check_within(token.scopes, call.identity.scopes)
     await tokens.revoke(token, actor=call.actor)
 
@@ -115,6 +119,7 @@ def _fields(token: ApiToken) -> dict[str, Any]:
     return {
         "id": token.public_id,
         "name": token.name,
+        "enabled": token.enabled,
         "scopes": token.scopes,
         "created_by": token.created_by,
         "created_at_ms": token.created_at_ms,

@@ -15,6 +15,8 @@ from firstboot_plugins.admin.thingsboard.entity_ids import given
 from firstboot_plugins.admin.thingsboard.errors import THINGSBOARD
 from firstboot_plugins.admin.thingsboard.paging import PageData, PageParameters, page_data
 from firstboot_plugins.admin.thingsboard.tenancy import tenant_uuid
+from firstboot_plugins.strategies.authority_proof import counted, is_alone
+from firstboot_plugins.strategies.certificate_options import STRATEGY
 
 TAG = "Device profiles"
 _READ = "profiles:read"
@@ -90,20 +92,27 @@ async def _saved(call: Call, sent: GivenProfile) -> DeviceProfile:
     proof = mapping.proof(sent)
     public_id = given(sent.id)
     if public_id is None:
-        draft = mapping.applied(sent, plain_profile(call.tenant_id, ""), proof.key)
+        draft = await _counted(call, proof, mapping.applied(sent, plain_profile(call.tenant_id, ""), proof.key))
         return await profiles.save_new(draft, secret=proof.secret, actor=call.actor)
     old = await profiles.by_public_id(call.tenant_id, public_id)
     if sent.type is not mapping.type_of(old) and await _has_devices(call, old):
         raise InvalidValue("Can't change device profile type because devices referenced it!")
     if sent.transport_type is not mapping.transport_type_of(old) and await _has_devices(call, old):
         raise InvalidValue("Can't change device profile transport type because devices referenced it!")
-    new = mapping.applied(sent, old, proof.key)
+    new = await _counted(call, proof, mapping.applied(sent, old, proof.key))
     if proof.secret != profiles.reveal_secret(old):  # one that stays keeps its grace, and need not be strong
         new = profiles.with_secret(new, proof.secret)
         new = replace(new, previous_secret_digest=None, previous_secret_until_ms=None)
     # Also for who sends no version: a secret or a policy that is changed meanwhile must not be undone.
     version = old.version if sent.version is None else sent.version
     return await profiles.update(new, expected_version=version, actor=call.actor)
+
+
+async def _counted(call: Call, proof: mapping.Proof, profile: DeviceProfile) -> DeviceProfile:
+    """Let the authority of a profile of certificates count where no other tenant can be harmed."""
+    if profile.strategy == STRATEGY and proof.secret is not None and await is_alone(call.services.core):
+        return counted(profile, proof.secret.reveal())
+    return profile
 
 
 async def _asked_for(call: Call) -> DeviceProfile:

@@ -8,10 +8,11 @@ from dataclasses import replace
 
 from firstboot.app import Services
 from firstboot.errors import ProfileNotProven, Refused, Unavailable
-from firstboot.model import Origin, Provisioned, ProvisioningRequest
+from firstboot.model import DIALECT, Origin, Provisioned, ProvisioningRequest
 from firstboot.sessions import device_owner
 from firstboot_plugins.dialects.thingsboard.certificate_login import log_in_by_certificate
-from firstboot_plugins.dialects.thingsboard.certificate_proof import CertificateProof, provision
+from firstboot_plugins.dialects.thingsboard.certificate_proof import CertificateProof
+from firstboot_plugins.dialects.thingsboard.certificate_provisioning import provision
 from firstboot_plugins.dialects.thingsboard.device_session import DeviceSession
 from firstboot_plugins.dialects.thingsboard.login import log_in
 from firstboot_plugins.dialects.thingsboard.provisioning_formats import Formats
@@ -42,12 +43,15 @@ class ThingsBoardMqtt:
             return ProvisionSession(self._services, self._proof, origin)
         return None
 
-    async def login(self, connect: Connect, origin: Origin) -> Login:
+    async def login(self, connect: Connect, origin: Origin) -> Login | None:
         origin = replace(origin, dialect=self.name)
         if origin.certificate is not None:  # contract 3.3: user name and password do not count then
             match = await log_in_by_certificate(origin, self._services, self._proof)
         else:
             match = await log_in(connect, origin, self._services.logins)
+        profile = self._services.logins.profile_of(match)
+        if profile is not None and profile.details.get(DIALECT, self.name) != self.name:
+            return None  # the device speaks another dialect, which is asked as well
         await self._services.logins.record(match)
         device = match.found.device
         return Login(

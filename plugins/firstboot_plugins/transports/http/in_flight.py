@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from firstboot_plugins.transports.http.answers import error_response
 
 _SLOT = "firstboot.slot"
 BODY_HEADERS = (b"content-length", b"transfer-encoding")
@@ -17,11 +17,6 @@ class Busy(Exception):
     """Too many requests are under way to begin with this one."""
 
 
-def busy_response() -> Response:
-    """Return the answer to a request that came when too many were under way."""
-    return error_response(503, {"retry-after": "1"})
-
-
 class InFlightLimit:
     """Answers 503 with Retry-After when too many requests are under way.
 
@@ -29,9 +24,11 @@ class InFlightLimit:
     occupies a connection, and no place in the queue of those that can be answered (threat HT-1).
     """
 
-    def __init__(self, app: ASGIApp, most: int) -> None:
+    def __init__(self, app: ASGIApp, most: int, busy: Callable[[str], Response]) -> None:
+        """``busy``: makes the answer to a request that comes when too many are under way, of its path."""
         self._app = app
         self._free = most
+        self._busy = busy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -49,7 +46,7 @@ class InFlightLimit:
                 self._enter(scope)
             await self._app(scope, counted_receive, send)
         except Busy:  # of a request without a body; the application answers the others
-            await busy_response()(scope, receive, send)
+            await self._busy(scope["path"])(scope, receive, send)
         finally:
             self.leave(scope)
 

@@ -35,9 +35,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_SETTINGS: Mapping[str, str] = {"http": "bind", "https": "tls_bind"}
-"""The listeners, each with the setting that says where."""
-
 REFUSALS_PER_MINUTE = 10
 """What is no request at all: lines in the log for each address, before they are summed up (threat SE-6)."""
 
@@ -90,7 +87,7 @@ class HttpTransport:
         self._task: asyncio.Task[None] | None = None
 
     def bind(self) -> Mapping[str, Address]:
-        self._sockets = bound_sockets("http", self._config, _SETTINGS)
+        self._sockets = bound_sockets("http", self._config)
         return {name: address_of(bound) for name, bound in self._sockets.items()}
 
     async def start(self, services: Services) -> None:
@@ -107,7 +104,7 @@ class HttpTransport:
         settings = {"config_http": config, "waiting": self._waiting, "refusals": refusals}
         self._server = _Uvicorn(
             uvicorn.Config(
-                InFlightLimit(app, config.max_in_flight),
+                InFlightLimit(app, config.max_in_flight, errors.busy_at),
                 http=type("Protocol", (BoundedProtocol,), settings),
                 ws="none",
                 lifespan="off",
@@ -195,10 +192,10 @@ class _Errors:
 
     def http(self, request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # that is what it is registered for
-        headers = dict(error.headers or {})
+        headers = {name.lower(): value for name, value in (error.headers or {}).items()}
         if error.status_code == 405:
             headers["allow"] = ", ".join(self._methods(request))
-        return self._answer(request, error.status_code, headers)
+        return self._answer(request.scope["path"], error.status_code, headers)
 
     def _methods(self, request: Request) -> list[str]:
         """Return what the path takes; several routes may have it, and Starlette names the methods of one."""
@@ -207,13 +204,15 @@ class _Errors:
         return sorted({method for route in routes if route.path == path for method in route.methods or ()})
 
     def busy(self, request: Request, error: Exception) -> Response:
-        return self._answer(request, 503, {"retry-after": "1"})
+        return self.busy_at(request.scope["path"])
+
+    def busy_at(self, path: str) -> Response:
+        return self._answer(path, 503, {"retry-after": "1"})
 
     def crash(self, request: Request, error: Exception) -> Response:
-        return self._answer(request, 500, {})
+        return self._answer(request.scope["path"], 500, {})
 
-    def _answer(self, request: Request, status: int, headers: Mapping[str, str]) -> Response:
-        path = request.scope["path"]
+    def _answer(self, path: str, status: int, headers: Mapping[str, str]) -> Response:
         for shape in self._shapes:
             if shape.covers(path):
                 return shape.render(status, headers)

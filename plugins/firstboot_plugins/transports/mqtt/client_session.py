@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -42,8 +43,8 @@ class ClientSession:
     """The session of one client. Messages for it arrive here, whether it is connected or not."""
 
     __slots__ = (
-        "_inner", "_number", "_opening", "_pubsub", "client_id", "filters", "is_over", "outgoing", "owner",
-        "received", "rights", "sink",
+        "_inner", "_number", "_opening", "_pubsub", "client_id", "collect", "filters", "is_over", "outgoing",
+        "owner", "received", "rights", "sink",
     )  # fmt: skip
 
     def __init__(
@@ -53,6 +54,8 @@ class ClientSession:
         self._pubsub = pubsub
         self.owner = owner
         self.rights = rights
+        self.collect: Callable[[str, bytes], Awaitable[None]] | None = None
+        """See `firstboot_plugins.transports.mqtt.dialect.Login`."""
         self.client_id = client_id
         self.outgoing = outgoing
         self.filters: dict[str, Subscription] = {}
@@ -78,6 +81,8 @@ class ClientSession:
             message = broker_message(packet, self.rights, self._number)
         if message is None:
             return Reason.TOPIC_NAME_INVALID
+        if self.collect is not None:
+            await self.collect(packet.topic, packet.payload)
         await (await self._inner_session()).publish(message)
         return Reason.SUCCESS
 

@@ -245,7 +245,10 @@ class Connection(asyncio.Protocol):
     async def _begin(self, connect: Connect, login: Login, judged_at: float, *, again: bool) -> None:
         told = terms(connect, self.door.config)
         client_id = connect.client_id or str(told.get(Property.ASSIGNED_CLIENT_IDENTIFIER, ""))
-        if login.slot and client_id:
+        if login.is_fleeting:
+            if connect.properties.get(Property.SESSION_EXPIRY_INTERVAL, 0):
+                told[Property.SESSION_EXPIRY_INTERVAL] = 0
+        elif login.slot and client_id:
             # One session for each client id: also for one that has just been given, by which it comes back.
             login = replace(login, slot=client_id)
         session = OpenSession(self.door, login, connect, self.origin, self)

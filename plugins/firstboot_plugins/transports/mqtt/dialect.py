@@ -8,9 +8,9 @@ the dialect sends reaches this session's socket and no other.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from firstboot.model import DeviceRef, Origin
 from firstboot.sessions import Owner
@@ -90,6 +90,15 @@ class SessionTopics(Protocol):
         ...
 
 
+@runtime_checkable
+class DecidesOnFilters(Protocol):
+    """Topics of a session whose dialect has to ask somebody before it grants or refuses a subscription."""
+
+    async def decide(self, topic_filters: Sequence[str]) -> None:
+        """Decide on the filters of a SUBSCRIBE; `SessionTopics.subscribe` is asked for each then."""
+        ...
+
+
 class TopicRights(Protocol):
     """What a session may do on the topics of the broker, and how it sees them.
 
@@ -137,6 +146,11 @@ class Login:
     """None: no ordinary publish and subscribe at all."""
     device: DeviceRef | None = None
     """The device, if it is one."""
+    collect: Callable[[str, bytes], Awaitable[None]] | None = None
+    """Awaited with topic and payload of each message to the broker, before it is passed on and acknowledged."""
+    is_fleeting: bool = False
+    """Whether nothing of the session outlives its connection. Then ``slot`` stays as it is here, and any number
+    of clients may have one client id at the same time."""
 
 
 class MqttDialect(Protocol):

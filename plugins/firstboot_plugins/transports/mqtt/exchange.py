@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from firstboot.errors import Unavailable
 from firstboot_plugins.transports.mqtt.client_session import ClientSession
-from firstboot_plugins.transports.mqtt.dialect import FAILURES, Reply, SessionTopics
+from firstboot_plugins.transports.mqtt.dialect import FAILURES, DecidesOnFilters, Reply, SessionTopics
 from firstboot_plugins.transports.mqtt.outgoing import Delivered, NotAcknowledged
 from firstboot_plugins.transports.mqtt.packets import (
     V5,
@@ -42,6 +42,7 @@ class Exchange:
 
     __slots__ = (
         "_connection",
+        "_decides",
         "_numbered",
         "_proven",
         "_session",
@@ -57,6 +58,7 @@ class Exchange:
         """``proven``: whether the client has logged in; else it may only provision."""
         self._connection = connection
         self._topics = topics
+        self._decides = topics if isinstance(topics, DecidesOnFilters) else None
         self._session = session
         self._proven = proven
         config = connection.door.config
@@ -134,7 +136,7 @@ class Exchange:
     def on_subscribe(self, packet: Subscribe) -> None:
         if Property.SUBSCRIPTION_IDENTIFIER in packet.properties:
             self._connection.leave(Reason.SUBSCRIPTION_IDS_NOT_SUPPORTED, "subscription identifier")
-        elif any(self._subscriptions.inner(topic_filter) for topic_filter, _ in packet.filters):
+        elif self._decides or any(self._subscriptions.inner(topic_filter) for topic_filter, _ in packet.filters):
             self._enqueue(packet)
         else:
             reasons = [self._subscriptions.add(*each) for each in packet.filters]
@@ -233,6 +235,8 @@ class Exchange:
         session, subscriptions = self._session, self._subscriptions
         reasons: list[int] = []
         wants_retained: list[str] = []
+        if self._decides is not None:
+            await self._decides.decide([topic_filter for topic_filter, _ in packet.filters])
         for topic_filter, options in packet.filters:
             inner = subscriptions.inner(topic_filter)
             if inner is None:

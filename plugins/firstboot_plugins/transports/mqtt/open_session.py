@@ -24,6 +24,7 @@ END_REASONS = {
     SessionEnd.DEVICE_DELETED: Reason.ADMINISTRATIVE_ACTION,
     SessionEnd.KICKED: Reason.ADMINISTRATIVE_ACTION,
     SessionEnd.SERVER_STOPS: Reason.SERVER_SHUTTING_DOWN,
+    SessionEnd.TIME_OVER: Reason.MAXIMUM_CONNECT_TIME,
 }
 """What a version 5 client is told when the server ends its session."""
 
@@ -42,7 +43,7 @@ class OpenSession:
         self._connect = connect
         self._origin = replace(origin, dialect=login.dialect)
         self._live = live
-        self._life_s = session_life_s(connect, door.config)
+        self._life_s = 0.0 if login.is_fleeting else session_life_s(connect, door.config)
         will = connect.will
         self._will = None if will is None or login.rights is None else LastWill(will, login.rights, login.owner)
 
@@ -69,9 +70,11 @@ class OpenSession:
                 most_bytes=config.max_queued_bytes,
             )
             self.client = ClientSession(door.pubsub, login.owner, login.rights, client_id, outgoing)
+            self.client.collect = login.collect
             return False
         self.client = left
         left.rights = login.rights
+        left.collect = login.collect
         left.outgoing.attach(connect)
         return True
 

@@ -1,0 +1,178 @@
+"""Making Things, and what becomes of those that a device had before (contract section 9, CloudLocate)."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import UUID
+from weakref import WeakValueDictionary
+
+from firstboot.errors import ProvisioningRefused
+from firstboot.model import (
+    Credentials,
+    Device,
+    DeviceDetails,
+    Origin,
+    ProvisioningRequest,
+    ResourceDraft,
+    WantedCredentials,
+)
+from firstboot.randomness import random_bytes
+from firstboot.secret import Secret
+from firstboot_plugins.dialects.thingstream.credentials import (
+    ThingCredentials,
+    parts_of,
+    thing_credentials,
+    thing_id,
+)
+from firstboot_plugins.dialects.thingstream.endings import ending
+from firstboot_plugins.dialects.thingstream.errors import Deactivated
+from firstboot_plugins.dialects.thingstream.requests import Wish
+from firstboot_plugins.dialects.thingstream.settings import NAME, OldThing
+from firstboot_plugins.dialects.thingstream.things import (
+    ThingState,
+    deactivated,
+    keeping,
+    kept_with,
+    state_of,
+)
+from firstboot_plugins.dialects.thingstream.tokens import Proven
+
+if TYPE_CHECKING:
+    from firstboot.app import Services
+
+RETRY_WINDOW_MS = 10_000
+"""How long after a renewal the same request is taken for one whose answer was lost."""
+_TRIES = 5
+_DEVICE = "device"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A Thing with the credentials that its device is told."""
+
+    public_id: UUID
+    credentials: Credentials
+    state: ThingState
+
+
+class Renewal:
+    """Gives a device a new Thing each time it asks, and deals with the one before."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._turns: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
+
+    async def provide(self, wish: Wish, proven: Proven, request_digest: str, origin: Origin) -> Made:
+        """Make a Thing; what is returned is on disk.
+
+        Raises: `ProvisioningRefused` (`Deactivated`), `Unavailable`.
+        """
+        if proven.profile.strategy == "pool":
+            return await self._take(wish, proven, origin)
+        if wish.hardware_id is None:  # nothing links it to another
+            return await self._make(wish, proven, request_digest, origin, None)
+        # One after another: of two at once each would be the successor of the same Thing.
+        turn = self._turns.setdefault((proven.profile.id, wish.hardware_id), asyncio.Lock())
+        async with turn:
+            for tries_left in reversed(range(_TRIES)):
+                try:
+                    return await self._renew(wish.hardware_id, wish, proven, request_digest, origin)
+                except ProvisioningRefused as refusal:
+                    # Another server, or an operator, has changed the old Thing meanwhile.
+                    if refusal.code != "try-again" or not tries_left:
+                        raise
+        raise AssertionError("the last try returns or raises")
+
+    async def _renew(
+        self, hardware_id: str, wish: Wish, proven: Proven, request_digest: str, origin: Origin
+    ) -> Made:
+        services, profile = self._services, proven.profile
+        same = await services.storage.devices_of_hardware(profile.tenant_id, hardware_id)
+        old = next((device for device in same if device.profile_id == profile.id), None)
+        if old is not None:
+            try:
+                if state_of(old) is ThingState.DEACTIVATED:
+                    raise Deactivated(thing_id(old.public_id))
+                if self._is_retry(old, request_digest):
+                    services.provisioning.limits.check(profile, origin)
+                    return await self._answer_again(old)
+            except ProvisioningRefused as refusal:
+                await services.provisioning.report_refusal(refusal, origin, profile=profile, name=old.name)
+                raise
+        return await self._make(wish, proven, request_digest, origin, old)
+
+    def _is_retry(self, newest: Device, request_digest: str) -> bool:
+        """Say whether the answer to a renewal was lost: the same words, at once, and nobody has logged in."""
+        kept = kept_with(newest)
+        return (
+            bool(kept.get("supersedes"))
+            and kept.get("request") == request_digest
+            and newest.first_login_at_ms is None
+            and self._services.clock.now_ms() - newest.created_at_ms <= RETRY_WINDOW_MS
+        )
+
+    async def _answer_again(self, thing: Device) -> Made:
+        devices = self._services.devices
+        user_name = parts_of(await devices.credentials(thing)).get("userName")
+        fresh = thing_credentials(thing.public_id, user_name)
+        await devices.change_credentials(thing, fresh, actor=_DEVICE)
+        return Made(thing.public_id, fresh, state_of(thing))
+
+    async def _make(
+        self, wish: Wish, proven: Proven, request_digest: str, origin: Origin, old: Device | None
+    ) -> Made:
+        settings, now_ms = proven.settings, self._services.clock.now_ms()
+        public_id = UUID(bytes=random_bytes(16), version=4)
+        state = ThingState.ACTIVE if settings.auto_activate else ThingState.ALLOCATED
+        companions: tuple[ResourceDraft, ...] = ()
+        superseded = None
+        if old is not None:
+            superseded = keeping(old, superseded_by=thing_id(public_id))
+            if settings.old_thing is OldThing.IMMEDIATE:
+                superseded = deactivated(superseded)
+            elif settings.old_thing is OldThing.ON_FIRST_CONNECT:
+                companions = (ending(old, now_ms + 1000 * settings.grace_s),)
+        draft = DeviceDetails(
+            public_id=public_id,
+            label=wish.given_name or f"Thing {str(public_id)[:8]}",
+            enabled=settings.auto_activate,
+            details={
+                NAME: {
+                    "state": state.value,
+                    "activated": now_ms if settings.auto_activate else None,
+                    "plan": settings.plan,
+                    "tags": list(dict.fromkeys((*settings.tags, *wish.tags))),
+                    "token": proven.token.last4,
+                    "request": request_digest,
+                    "supersedes": thing_id(old.public_id) if old is not None else None,
+                }
+            },
+            companions=companions,
+            replaces=superseded,
+        )
+        request = self._request(wish, origin, thing_id(public_id), draft)
+        made = await self._services.provisioning.provision_in(proven.profile, request)
+        return Made(made.public_id, made.credentials, state)
+
+    async def _take(self, wish: Wish, proven: Proven, origin: Origin) -> Made:
+        """Have the hardware given a prepared device."""
+        request = self._request(wish, origin, None, None)
+        made = await self._services.provisioning.provision_in(proven.profile, request)
+        return Made(made.public_id, made.credentials, ThingState.ACTIVE)
+
+    def _request(
+        self, wish: Wish, origin: Origin, name: str | None, draft: DeviceDetails | None
+    ) -> ProvisioningRequest:
+        said = {"givenName": wish.given_name, "hardwareId": wish.hardware_id, "tags": ",".join(wish.tags)}
+        return ProvisioningRequest(
+            key="",
+            secret=Secret(""),
+            device_name=name,
+            wanted=WantedCredentials(type=ThingCredentials.type),
+            facts={key: value for key, value in said.items() if value},
+            hardware_id=wish.hardware_id,
+            draft=draft,
+            origin=origin,
+        )
