@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.arithmetic import median_ratio
 from benchmarks.client import Load, Result
 from benchmarks.databases import Database, make_database
-from benchmarks.scripts import FIRST_COUNT
+from benchmarks.scripts import FIRST_COUNT, SCRIPTS
 from benchmarks.servers import Server
 
 CLIENTS = 50
@@ -149,10 +149,10 @@ class Bench:
 
 def _check(database: Database, load: Load, result: Result) -> None:
     """Compare what clients were told with what is in the database."""
-    if "provision" in load.script:
-        there = database.count_devices(load.prefix)
+    for kind in SCRIPTS[load.script].makes:
+        there = database.count(kind, load.prefix)
         if there != result.done:
-            raise RuntimeError(f"{result.done} devices were told SUCCESS, {there} are in the database")
+            raise RuntimeError(f"{load.script}: {result.done} were told of a {kind}, {there} are in the database")
     if load.script == "mqtt-telemetry":
         sent = sorted(FIRST_COUNT + number for number in result.last)
         if sent != sorted(database.counts_reported()):

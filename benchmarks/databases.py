@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,23 @@ from firstboot.storage import AuditEntry, CreateDevice, Outcome
 _BATCH = 4096
 _STATE = (Attribute(Scope.SERVER, PROVISION_STATE, PROVISIONED),)
 
+_WHOLE = (
+    "SELECT count(*) FROM device"
+    " JOIN credentials ON credentials.device_id = device.id"
+    " JOIN attribute ON attribute.device_id = device.id"
+)
+# Ranges and not LIKE: they use the index of names.
+COUNTS: Mapping[str, str] = {
+    "device": f"{_WHOLE} WHERE tenant_id = 1 AND name >= '{{prefix}}-' AND name < '{{prefix}}.'",
+    "hardware": f"{_WHOLE} WHERE tenant_id = 1 AND hardware_id >= '{{prefix}}-' AND hardware_id < '{{prefix}}.'",
+    "bucket": (
+        "SELECT count(*) FROM resource"
+        " WHERE tenant_id = 1 AND kind = 'thinger-bucket' AND name >= '{prefix}-' AND name < '{prefix}.'"
+    ),
+    "row": "SELECT count(*) FROM resource_row WHERE value LIKE '%\"{prefix}\"%'",
+}
+"""How to count what a load has made; a device counts once it has credentials and an attribute."""
+
 
 @dataclass(frozen=True)
 class Database:
@@ -45,16 +63,9 @@ class Database:
     url: str | None = None
     """None: the SQLite file in the data directory."""
 
-    def count_devices(self, prefix: str) -> int:
-        """Count the devices of a load, each with credentials and attribute, in the database itself."""
-        sql = (
-            "SELECT count(*) FROM device"
-            " JOIN credentials ON credentials.device_id = device.id"
-            " JOIN attribute ON attribute.device_id = device.id"
-            # A range and not LIKE: it uses the index of names.
-            f" WHERE device.tenant_id = 1 AND device.name >= '{prefix}-' AND device.name < '{prefix}.'"
-        )
-        return int(self._fetch_column(sql)[0])
+    def count(self, kind: str, prefix: str) -> int:
+        """Count what a load has made, in the database itself; ``kind`` is a name in `COUNTS`."""
+        return int(self._fetch_column(COUNTS[kind].format(prefix=prefix))[0])
 
     def counts_reported(self) -> list[int]:
         """Return the newest ``count`` of every device that has reported telemetry."""

@@ -23,11 +23,11 @@ def is_whole(data: bytes) -> bool:
     return len(data) >= 3 + (data[1] & 0x7F | data[2] << 7) if len(data) > 2 else False
 
 
-def connect(client_id: bytes, username: bytes = b"") -> bytes:
+def connect(client_id: bytes, username: bytes = b"", password: bytes = b"") -> bytes:
     """Return a CONNECT with clean session and a keep-alive of 600 s."""
-    flags = b"\x82" if username else b"\x02"
-    body = b"\0\4MQTT\4" + flags + b"\x02\x58" + _text(client_id)
-    return frame(0x10, body + _text(username) if username else body)
+    flags = 0x02 | (0x80 if username else 0) | (0x40 if password else 0)
+    body = b"\0\4MQTT\4" + bytes((flags,)) + b"\x02\x58"
+    return frame(0x10, body + _text(client_id) + b"".join(_text(each) for each in (username, password) if each))
 
 
 def subscribe(topic_filter: bytes) -> bytes:

@@ -48,6 +48,6 @@ def import_devices(bench: Bench) -> Iterable[Row]:
         with secrets.open(encoding="utf-8", newline="") as file:
             handed_out = sum(1 for _ in csv.reader(file)) - 1
         # Each has two attributes: the one of its row, and claimingData.
-        if (there := database.count_devices("imported")) != 2 * count or handed_out != count:
+        if (there := database.count("device", "imported")) != 2 * count or handed_out != count:
             raise RuntimeError(f"{there} attributes and {handed_out} secrets of {count} devices are there")
     yield Row(id="import", value=statistics.median(rates), detail=f"{count:,} rows, each with a claim secret")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from benchmarks.arithmetic import latency_multiple
 from benchmarks.bench import CLIENTS, Bench, Contestant, Row
 from benchmarks.coap_rows import coap_sqlite
+from benchmarks.dialect_rows import bucket_memory, publish_bucket, thinger, thinger_claim, thingstream
 from benchmarks.idle_rows import idle_at_the_broker, idle_at_the_door
 from benchmarks.import_rows import import_devices
 from benchmarks.servers import firstboot, mosquitto, own_reference, postgres
@@ -97,6 +98,9 @@ MEASUREMENTS: Mapping[Callable[[Bench], Iterable[Row]], tuple[str, ...]] = {
     http_keep_alive: ("http-keep-alive",),
     http_new_connection: ("http-new-connection",),
     coap_sqlite: ("coap-sqlite",),
+    thinger: ("thinger-create", "thinger-ensure", "thinger-ensure-bucket"),
+    thinger_claim: ("thinger-claim",),
+    thingstream: ("thingstream",),
     tls_handshake: ("tls-handshake",),
     dtls_handshake: ("dtls-handshake",),
     connect: ("connect",),
@@ -104,6 +108,8 @@ MEASUREMENTS: Mapping[Callable[[Bench], Iterable[Row]], tuple[str, ...]] = {
     pubsub_connect: ("pubsub-connect",),
     publish_telemetry: ("publish-telemetry",),
     publish_broker: ("publish-broker",),
+    publish_bucket: ("publish-bucket",),
+    bucket_memory: ("bucket-memory",),
     idle_at_the_door: ("session-memory", "idle-provision", "idle-connect"),
     idle_at_the_broker: ("pubsub-memory", "idle-pubsub-connect", "idle-publish"),
     import_devices: ("import",),

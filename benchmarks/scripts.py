@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
-from benchmarks.coap import get_nothing, post
+from benchmarks.coap import get_nothing
+from benchmarks.coap import post as coap_post
+from benchmarks.dialect_scripts import DIALECT_SCRIPTS
 from benchmarks.frames import (
     CONNACK,
     DISCONNECT,
@@ -21,37 +22,15 @@ from benchmarks.frames import (
     publish_numbered,
     subscribe,
 )
+from benchmarks.http_requests import is_whole_response, post
+from benchmarks.script import NUMBER, Requests, Script, numbered
 
 if TYPE_CHECKING:
     from benchmarks.client import Load
 
-Requests = Callable[[int], tuple[bytes, ...]]
-"""Makes the requests of a cycle, given its number."""
-
 OWN_TOPIC = b"devices/me/x"
 """Of Firstboot's broker, and different for each device; a reference sees one topic for all."""
 FIRST_COUNT = 10_000_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Script:
-    """A cycle: requests, each but the first sent after the answer to the one before, then the server's close."""
-
-    requests: Callable[[Load], Requests]
-    answers: tuple[bytes, ...]
-    """What is in each answer. A request more than answers is a farewell."""
-    is_complete: Callable[[bytes], bool]
-    keeps_connection: bool = False
-    """Whether the next cycle goes over the same connection; otherwise the cycle ends with the server's close."""
-    opening: Callable[[int], tuple[bytes, ...]] | None = None
-    """Makes what a client says before its first cycle, given the client's number."""
-    opening_answers: tuple[bytes, ...] = ()
-    listener: Callable[[Load], bytes] | None = None
-    """Makes what one more client says, which subscribes to the messages of all others."""
-    encrypts: bool = False
-    """Whether all this goes over TLS, or DTLS."""
-    is_coap: bool = False
-    """Whether a cycle is one datagram and its answer; over DTLS, from a new socket each time."""
 
 
 # -- MQTT 3.1.1 ------------------------------------------------------------------------------------
@@ -126,23 +105,15 @@ def _application(load: Load) -> bytes:
 # -- HTTP/1.1 --------------------------------------------------------------------------------------
 
 
-def _post(connection: bytes, path: bytes) -> Callable[[Load], Requests]:
+_CLOSE = "Connection: close\r\n"
+
+
+def _post(path: str, headers: str = "") -> Callable[[Load], Requests]:
     def requests(load: Load) -> Requests:
-        body = provisioning_request(load)
-        line = b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" % path
-        # All bodies have the same length.
-        start = b"%s%sContent-Length: %d\r\n\r\n" % (line, connection, len(body(0)))
-        return lambda number: (start + body(number),)
+        made = post(path, _fields(load), headers)
+        return lambda number: (made(number),)
 
     return requests
-
-
-def _is_whole_response(data: bytes) -> bool:
-    head = data.find(b"\r\n\r\n")
-    if head < 0:
-        return False
-    at = data.lower().find(b"content-length: ", 0, head)
-    return len(data) >= head + 4 + int(data[at + 16 : data.index(b"\r\n", at)])
 
 
 # -- CoAP ------------------------------------------------------------------------------------------
@@ -150,7 +121,7 @@ def _is_whole_response(data: bytes) -> bool:
 
 def _post_datagram(load: Load) -> Requests:
     body = provisioning_request(load)
-    return lambda number: (post(number, body(number)),)
+    return lambda number: (coap_post(number, body(number)),)
 
 
 def _get_nothing(load: Load) -> Requests:
@@ -162,15 +133,15 @@ def _get_nothing(load: Load) -> Requests:
 
 def provisioning_request(load: Load) -> Callable[[int], bytes]:
     """Return a maker of request bodies, all of the same length."""
-    marker = "00000000"
-    fields = {
-        "deviceName": f"{load.prefix}-{marker}",
+    return numbered(json.dumps(_fields(load)))
+
+
+def _fields(load: Load) -> dict[str, str]:
+    return {
+        "deviceName": f"{load.prefix}-{NUMBER}",
         "provisionDeviceKey": load.key,
         "provisionDeviceSecret": load.secret,
     }
-    before, _, after = json.dumps(fields).partition(f"-{marker}")
-    start, end = before.encode(), after.encode()
-    return lambda number: b"%s-%08d%s" % (start, number, end)
 
 
 _SUCCESS = b'"SUCCESS"'
@@ -179,7 +150,9 @@ _NOT_FOUND = b"\x54\x84"
 """Of CoAP: 4.04, not to be confirmed."""
 
 SCRIPTS: Mapping[str, Script] = {
-    "mqtt-provision": Script(requests=_provision, answers=(CONNACK, SUBACK, _SUCCESS), is_complete=is_whole),
+    "mqtt-provision": Script(
+        requests=_provision, answers=(CONNACK, SUBACK, _SUCCESS), is_complete=is_whole, makes=("device",)
+    ),
     "mqtt-bare": Script(requests=_bare, answers=(CONNACK, SUBACK, _OWN_REQUEST), is_complete=is_whole),
     "tls-hello": Script(requests=_hello, answers=(CONNACK,), is_complete=is_whole, encrypts=True),
     "tls-echo": Script(requests=_hello, answers=(_HELLO,), is_complete=is_whole, encrypts=True),
@@ -203,7 +176,12 @@ SCRIPTS: Mapping[str, Script] = {
         listener=_application,
     ),
     "coap-provision": Script(
-        requests=_post_datagram, answers=(_SUCCESS,), is_complete=bool, keeps_connection=True, is_coap=True
+        requests=_post_datagram,
+        answers=(_SUCCESS,),
+        is_complete=bool,
+        makes=("device",),
+        keeps_connection=True,
+        is_coap=True,
     ),
     "coap-echo": Script(
         requests=_post_datagram, answers=(_OWN_REQUEST,), is_complete=bool, keeps_connection=True, is_coap=True
@@ -215,25 +193,28 @@ SCRIPTS: Mapping[str, Script] = {
         requests=_get_nothing, answers=(b"nothing",), is_complete=bool, is_coap=True, encrypts=True
     ),
     "http-provision": Script(
-        requests=_post(b"", b"/api/v1/provision"),
+        requests=_post("/api/v1/provision"),
         answers=(_SUCCESS,),
-        is_complete=_is_whole_response,
+        is_complete=is_whole_response,
+        makes=("device",),
         keeps_connection=True,
     ),
     "http-provision-close": Script(
-        requests=_post(b"Connection: close\r\n", b"/api/v1/provision"),
+        requests=_post("/api/v1/provision", _CLOSE),
         answers=(_SUCCESS,),
-        is_complete=_is_whole_response,
+        is_complete=is_whole_response,
+        makes=("device",),
     ),
     "http-echo": Script(
-        requests=_post(b"", b"/echo"),
+        requests=_post("/echo"),
         answers=(_OWN_REQUEST,),
-        is_complete=_is_whole_response,
+        is_complete=is_whole_response,
         keeps_connection=True,
     ),
     "http-echo-close": Script(
-        requests=_post(b"Connection: close\r\n", b"/echo"),
+        requests=_post("/echo", _CLOSE),
         answers=(_OWN_REQUEST,),
-        is_complete=_is_whole_response,
+        is_complete=is_whole_response,
     ),
+    **DIALECT_SCRIPTS,
 }

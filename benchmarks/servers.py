@@ -23,6 +23,14 @@ NO_RATE_LIMIT: Mapping[str, str] = {
     f"{section}__{limit}": "1000000" for section in ("MQTT", "COAP") for limit in ("MESSAGES_PER_SECOND", "BURST")
 }
 """Settings under which one connection, and one address over CoAP, may send as fast as it can."""
+NO_DIALECT_LIMIT: Mapping[str, str] = {
+    "THINGER__PROVISIONING_BURST": "1000000",
+    "THINGER__PROVISIONING_PER_MINUTE": "1000000",
+    "THINGER__MAX_BUCKETS": "1000000",
+    "LOGIN__API_TOKEN_RATE": "1000000",
+    "THINGSTREAM__REQUESTS_PER_MINUTE": "1000000",
+}
+"""Settings under which one token, and one address, may provision as fast as it can in every dialect."""
 _SBIN = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 _POSTGRES_PROGRAMS = Path("/usr/lib/postgresql")
 

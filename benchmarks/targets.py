@@ -32,6 +32,7 @@ class Target:
 _CYCLE = "mosquitto's bare cycle"
 _SAME_IDLE = "the same with no idle session"
 _PUBLISH = "mosquitto's publish, QoS 1"
+_THINGSBOARD = "ThingsBoard's dialect, HTTP, kept connections"
 _EMPTY = "the same with an empty database"
 
 TARGETS: Mapping[str, Target] = {
@@ -54,6 +55,24 @@ TARGETS: Mapping[str, Target] = {
         aim=0.58,
     ),
     "coap-sqlite": Target(what="CoAP provisioning, SQLite", reference="aiocoap echo", reach=0.5, aim=1.5),
+    "thinger-create": Target(
+        what="thinger.io's dialect: creation of a device, HTTP", reference=_THINGSBOARD, reach=0.8, aim=1.0
+    ),
+    "thinger-ensure": Target(
+        what="thinger.io's dialect: ensure of a device, HTTP", reference=_THINGSBOARD, reach=0.8, aim=1.0
+    ),
+    "thinger-ensure-bucket": Target(
+        what="the same with a bucket beside the device", reference=_THINGSBOARD, reach=None, aim=None
+    ),
+    "thinger-claim": Target(
+        what="thinger.io's dialect: claim of a device of a pool, HTTP",
+        reference=_THINGSBOARD,
+        reach=None,
+        aim=None,
+    ),
+    "thingstream": Target(
+        what="Thingstream's dialect: credentials of CloudLocate, HTTP", reference=_THINGSBOARD, reach=0.8, aim=1.0
+    ),
     "tls-handshake": Target(
         what="TLS handshake and CONNECT, for each second of the server's processor time",
         reference="a bare asyncio TLS echo's",
@@ -76,6 +95,15 @@ TARGETS: Mapping[str, Target] = {
     "publish-telemetry": Target(what="telemetry, QoS 1", reference=_PUBLISH, reach=None, aim=None),
     "publish-broker": Target(
         what="publish at the broker, QoS 1, one subscriber", reference=_PUBLISH, reach=None, aim=None
+    ),
+    "publish-bucket": Target(
+        what="publish at the broker, QoS 1, into a bucket",
+        reference="the same where no bucket listens",
+        reach=None,
+        aim=None,
+    ),
+    "bucket-memory": Target(
+        what="memory of a bucket", reference="-", reach=None, aim=None, unit="KiB", more_is_better=False
     ),
     "devices-100k": Target(
         what="MQTT provisioning, 100,000 devices in the database", reference=_EMPTY, reach=0.9, aim=0.95

@@ -109,6 +109,7 @@ class ChangeFollower:
 
     async def start(self) -> None:
         """Take the present as read."""
+        self._read_at = time.monotonic()
         self._last = await self._storage.last_change()
         await self._profiles.reload()
 

@@ -41,7 +41,10 @@ class CredentialGenerator(Protocol):
         ...
 
     def reveal(self, credentials: Credentials) -> str | Mapping[str, Any] | None:
-        """Return what the device is told of its credentials; JSON text or object."""
+        """Return what the device is told of its credentials; JSON text or object.
+
+        Raises: `ProvisioningRefused` (``cannot-be-told``) for stored credentials that nobody can be told again.
+        """
         ...
 
 

@@ -11,7 +11,16 @@ from typing import Any
 from firstboot.calls import PluginFailed, PluginRunner, is_refusal_code
 from firstboot.errors import InvalidValue, ProvisioningRefused, Refused, Unavailable
 from firstboot.hookspecs import Change, Refuse
-from firstboot.model import CLAIMING_DATA, PROVISION_STATE, Attribute, DeviceProposal, ProvisioningRequest, Scope
+from firstboot.model import (
+    CLAIMING_DATA,
+    PROVISION_STATE,
+    Attribute,
+    Device,
+    DeviceProfile,
+    DeviceProposal,
+    ProvisioningRequest,
+    Scope,
+)
 from firstboot.names import clean_name
 from firstboot.plugin_manager import PluginManager
 
@@ -47,6 +56,20 @@ class Deciders:
                 raise _error(runner, f"raised {type(error).__name__}") from error
             proposal = _apply(runner, proposal, answer)
         return proposal
+
+    async def ask_about(
+        self, device: Device, request: ProvisioningRequest, profile: DeviceProfile
+    ) -> tuple[Attribute, ...]:
+        """Ask whether a device that exists may be given; return the attributes that it gets.
+
+        Raises: as `ask`.
+        """
+        if not self:
+            return ()
+        proposal = DeviceProposal(
+            name=device.name, profile=profile.name, tenant=profile.tenant_id, label=device.label, existing=True
+        )
+        return (await self.ask(request, proposal)).attributes
 
 
 def _copy_of_request(request: ProvisioningRequest) -> ProvisioningRequest:

@@ -16,7 +16,8 @@ from firstboot.credentials import nobodys_credentials
 from firstboot.errors import AlreadyExists, InvalidValue, LimitReached, NotFound, VersionConflict
 from firstboot.events import CredentialsChanged
 from firstboot.keyring import Keyring
-from firstboot.model import GATEWAY, Attribute, Credentials, Device, DeviceProfile
+from firstboot.model import GATEWAY, Attribute, Credentials, Device, DeviceProfile, DeviceRef
+from firstboot.mqtt_passwords import in_place_of
 from firstboot.names import clean_name
 from firstboot.observing import Observers
 from firstboot.sealed_credentials import seal_credentials, unseal_credentials
@@ -26,6 +27,7 @@ from firstboot.storage import (
     DeleteDevice,
     DevicePageQuery,
     DeviceQuery,
+    EndCredentials,
     FoundCredentials,
     Outcome,
     Page,
@@ -243,24 +245,27 @@ class DeviceService:
     ) -> None:
         """Give a device other credentials. All that it had are void, and its sessions end.
 
+        An MQTT password that is not given stays what it is where it is not readable (`firstboot.mqtt_passwords`).
+
         Raises: `AlreadyExists` when another device has them, `NotFound`.
         """
-        sealed = seal_credentials(self._keyring, credentials, device.public_id.bytes)
         while True:
             audit = replace(self._audit(event, device, actor), detail=credentials.type)
             result = WriteResult(Outcome.DEVICE_GONE)
             rows = await self._storage.device_credentials(device.id)
             for current in rows[:1]:
+                former = unseal_credentials(self._keyring, current.sealed, device.public_id.bytes)
+                given = in_place_of(former, credentials)
                 result = await self._commits.submit(
                     ReplaceCredentials(
                         device_id=device.id,
                         when=When.ALWAYS,
                         replaces=current.digest,
-                        credentials=sealed,
+                        credentials=seal_credentials(self._keyring, given, device.public_id.bytes),
                         keep_old_until_ms=None,
                         at_ms=audit.at_ms,
                         provisioned=False,
-                        revokes=await self._certificates(device, rows, kept=credentials),
+                        revokes=await self._certificates(device.ref, rows, kept=credentials),
                         audit=audit,
                     )
                 )
@@ -270,6 +275,25 @@ class DeviceService:
         if self._observers is not None and self._observers.wanted(_HOOK):
             changed = CredentialsChanged(device=device.ref, credentials_type=credentials.type, at_ms=audit.at_ms)
             self._observers.tell(_HOOK, changed)
+
+    async def end_former_credentials(self, device: DeviceRef, kept: int, *, actor: str) -> None:
+        """Void the credentials that a device had before and that are in their grace period, but the newest ones.
+
+        ``kept``: how many of all it keeps, the current ones among them. Its session goes on.
+        Raises: `Unavailable`.
+        """
+        rows = await self._storage.device_credentials(device.id)
+        if len(rows) <= kept:
+            return
+        audit = AuditEntry.of_device("credentials-ended", device, at_ms=self._clock.now_ms(), actor=actor)
+        await self._commits.submit(
+            EndCredentials(
+                device_id=device.id,
+                digests=tuple(row.digest for row in rows[kept:]),
+                revokes=await self._certificates(device, rows[kept:]),
+                audit=audit,
+            )
+        )
 
     async def reopen(self, device: Device, *, actor: str) -> None:
         """Let a device provision itself once more.
@@ -285,13 +309,13 @@ class DeviceService:
 
         Raises: `NotFound`.
         """
-        revokes = await self._certificates(device, await self._storage.device_credentials(device.id))
+        revokes = await self._certificates(device.ref, await self._storage.device_credentials(device.id))
         audit = self._audit("device-deleted", device, actor)
         write = DeleteDevice(device_id=device.id, revokes=revokes, audit=audit)
         raise_unless_done(await self._commits.submit(write), device, None)
 
     async def _certificates(
-        self, device: Device, rows: Sequence[FoundCredentials], kept: Credentials | None = None
+        self, device: DeviceRef, rows: Sequence[FoundCredentials], kept: Credentials | None = None
     ) -> tuple[RevokedCertificate, ...]:
         """Return the certificates that end with these credentials."""
         if self._authority is None:

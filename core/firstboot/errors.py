@@ -262,6 +262,7 @@ REFUSAL_CODES: dict[str, str] = {
     "credentials-mismatch": "the device exists already, with other credentials than the offered ones",
     "bad-credentials-request": "the wanted credentials are incomplete or have characters that they may not have",
     "cannot-rotate": "credentials of this type cannot be replaced by the server",
+    "cannot-be-told": "the device has a password of which only a digest is kept",
     "profile-gone": "the profile was deleted while the request was on its way",
     "device-gone": "the device was deleted while the request was on its way",
     "vetoed": "a plugin refused",

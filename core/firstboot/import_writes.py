@@ -17,6 +17,7 @@ from firstboot.devices import raise_unless_done
 from firstboot.errors import FirstbootError, InvalidValue, NotFound, Unavailable, VersionConflict
 from firstboot.import_plans import Plan, Wishes
 from firstboot.model import GATEWAY, ClaimOpener, Device, Scope
+from firstboot.mqtt_passwords import is_same
 from firstboot.secrets_file import GivenSecret, SecretsFile
 from firstboot.storage import Outcome, WriteResult
 
@@ -184,7 +185,7 @@ class ImportWriter:
                 break
             except VersionConflict:
                 device = await core.devices.by_public_id(device.tenant_id, device.public_id)
-        if row.wanted is not None and plan.credentials != await core.devices.credentials(device):
+        if row.wanted is not None and not is_same(await core.devices.credentials(device), plan.credentials):
             await core.devices.change_credentials(device, plan.credentials, actor=actor)
         for scope in (Scope.SERVER, Scope.SHARED):
             values = {each.key: each.value for each in row.attributes if each.scope is scope}

@@ -12,6 +12,7 @@ from firstboot.clock import Clock
 from firstboot.credentials import CredentialGenerator, Holder, NamedCredentialGenerator
 from firstboot.errors import ProvisioningRefused
 from firstboot.model import Credentials, DeviceProfile, WantedCredentials
+from firstboot.mqtt_passwords import readable_value
 from firstboot.offered import Offered
 
 
@@ -61,11 +62,11 @@ class Issuing:
     def reveal(self, credentials: Credentials) -> Any:
         """Return what a device is told of its credentials: JSON text or object.
 
-        Raises: `ProvisioningRefused` (``plugin-error``).
+        Raises: `ProvisioningRefused` (``cannot-be-told``, ``plugin-error``).
         """
         offered = self.generators.get(credentials.type)
         if offered is None:  # handed out, but their plugin is not loaded any more
-            return credentials.value
+            return credentials.told or readable_value(credentials)
         generator: CredentialGenerator = offered.object
         return offered.ask_at_once(lambda: generator.reveal(credentials))
 

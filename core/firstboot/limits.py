@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
 from firstboot.clock import Clock
@@ -45,8 +47,26 @@ class Limits:
                 f"{name!r} does not match the name pattern of profile {profile.name!r}.", code="name-not-allowed"
             )
 
-    def rate(self, profile: DeviceProfile) -> TokenBucket | None:
-        """Return from what each new device of the profile takes one; None where the rate has no bound."""
+    @contextmanager
+    def counting(self, profile: DeviceProfile) -> Iterator[None]:
+        """Count a new device of the profile, unless the block that is to make it raises.
+
+        Raises: `ProvisioningRefused` (``rate-limit``).
+        """
+        bucket = self._rate(profile)
+        if bucket is not None and not bucket.take():
+            raise ProvisioningRefused(
+                f"Profile {profile.name!r} provisions at most {bucket.per_minute} devices a minute.",
+                code="rate-limit",
+            )
+        try:
+            yield
+        except BaseException:
+            if bucket is not None:
+                bucket.put_back()
+            raise
+
+    def _rate(self, profile: DeviceProfile) -> TokenBucket | None:
         per_minute = profile.limits.max_per_minute
         if per_minute is None:
             return None

@@ -277,7 +277,7 @@ class DeviceDetails:
     companions: tuple[ResourceDraft, ...] = ()
     """Made together with the device: all of it, or nothing. Those that exist already are left as they are."""
     replaces: Device | None = None
-    """The device whose place it takes, as it is to be from that moment on; its version is the one that was read."""
+    """The device whose place it takes, as it is to be from then on, with the version that was read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -308,6 +308,8 @@ class Credentials:
     """Unique in the installation, over all types: an access token, a user name, a certificate's hash."""
     value: str | None = field(default=None, repr=False)
     """What a login is compared with beside the id; None when the id is all there is."""
+    told: str | None = field(default=None, repr=False, compare=False)
+    """What the device is told in place of a value that has a digest only. It is there once, and never stored."""
 
     def to_json(self) -> str:
         """Return the text that is sealed and stored."""

@@ -32,10 +32,12 @@ class Offered:
     def ask_at_once(self, start: Callable[[], Any]) -> Any:
         """Call a plain function of the object.
 
-        Raises: `ProvisioningRefused` (``plugin-error``).
+        Raises: what the object refuses with, or `ProvisioningRefused` (``plugin-error``).
         """
         try:
             return start()
+        except ProvisioningRefused:
+            raise
         except BaseException as error:
             raise self.unusable(f"raised {type(error).__name__}") from error
 

@@ -1,24 +1,21 @@
-"""Pools: prepared devices of a profile, of which each hardware that asks is given one."""
+"""Pools as operators see them: prepared devices of a profile, of which each hardware that asks is given one."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from weakref import WeakValueDictionary
 
 from firstboot.batching import Batcher
-from firstboot.clock import Clock, milliseconds
+from firstboot.clock import Clock
 from firstboot.credentials import nobodys_credentials
 from firstboot.devices import DeviceDraft, DeviceService, raise_unless_done
-from firstboot.errors import AlreadyExists, InvalidValue, NotFound, ProvisioningRefused
+from firstboot.errors import AlreadyExists, InvalidValue, NotFound
 from firstboot.model import Device, DeviceProfile, PoolMember
 from firstboot.pool_names import NamePattern
 from firstboot.storage import (
     AuditEntry,
     DeviceQuery,
-    GiveMember,
-    LeaseMember,
     NewMember,
     Outcome,
     ReleaseMember,
@@ -26,7 +23,6 @@ from firstboot.storage import (
     Write,
     WriteResult,
 )
-from firstboot.strategies import TakeFromPool
 
 MAX_HARDWARE_ID_LENGTH = 64
 MAX_MEMBERS_AT_ONCE = 10_000
@@ -49,7 +45,7 @@ def _named(name: str) -> DeviceDraft:
 
 
 class PoolService:
-    """Fills pools, gives members away and takes them back. What operators do is audited."""
+    """Fills pools, shows what is in them, and takes members back. Everything is audited."""
 
     def __init__(
         self, storage: Storage, commits: Batcher[Write, WriteResult], devices: DeviceService, clock: Clock
@@ -58,12 +54,6 @@ class PoolService:
         self._commits = commits
         self._devices = devices
         self._clock = clock
-        self._turns: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
-        """By profile and hardware, as long as somebody has or awaits his turn."""
-        self._numbers: dict[int, int] = {}
-        """The last number that a new member was named by, by profile."""
-
-    # -- operators ---------------------------------------------------------------------------------
 
     async def fill(
         self, profile: DeviceProfile, drafts: Sequence[tuple[DeviceDraft, str | None]], *, actor: str
@@ -175,72 +165,6 @@ class PoolService:
             await asyncio.gather(*(self._devices.delete(device, actor=actor) for device in devices))
             deleted += len(devices)
         return deleted
-
-    # -- devices -----------------------------------------------------------------------------------
-
-    async def lease(self, wish: TakeFromPool, profile: DeviceProfile) -> Device | None:
-        """Return the member that a hardware gets, None when there is none for it.
-
-        Raises: `ProvisioningRefused` (``already-provisioned``): it holds one that it does not get again.
-        """
-        now_ms = self._clock.now_ms()
-        result = await self._commits.submit(
-            LeaseMember(
-                profile_id=profile.id,
-                hardware_id=wish.hardware_id,
-                order=wish.order,
-                rebind=wish.rebind,
-                at_ms=now_ms,
-                until_ms=_end_ms(wish, now_ms),
-            )
-        )
-        if result.outcome is Outcome.STALE:
-            raise ProvisioningRefused(
-                f"The hardware {wish.hardware_id!r} has its device of pool {profile.name!r} already.",
-                code="already-provisioned",
-            )
-        if result.outcome is not Outcome.DONE:
-            return None
-        query = DeviceQuery(tenant_id=profile.tenant_id, after_id=result.id - 1, limit=1)
-        found = await self._storage.list_devices(query)
-        return found[0] if found and found[0].id == result.id else None
-
-    def turn(self, profile: DeviceProfile, hardware_id: str) -> asyncio.Lock:
-        """Return what the requests of one hardware wait for, so that they are answered in their order."""
-        return self._turns.setdefault((profile.id, hardware_id), asyncio.Lock())
-
-    def giving(self, device: Device, wish: TakeFromPool) -> GiveMember:
-        """Return the write that lets a hardware use the member that it holds."""
-        now_ms = self._clock.now_ms()
-        return GiveMember(
-            device_id=device.id, hardware_id=wish.hardware_id, at_ms=now_ms, until_ms=_end_ms(wish, now_ms)
-        )
-
-    def new_member(self, wish: TakeFromPool) -> NewMember:
-        """Return what makes a new device a member that the hardware holds."""
-        now_ms = self._clock.now_ms()
-        return NewMember(hardware_id=wish.hardware_id, leased_at_ms=now_ms, leased_until_ms=_end_ms(wish, now_ms))
-
-    async def next_number(self, profile: DeviceProfile) -> int:
-        """Return a number for the name of a new member, which this process gives nobody else."""
-        if profile.id not in self._numbers:
-            count = await self._storage.count_devices(profile.id)
-            self._numbers.setdefault(profile.id, count)
-        self._numbers[profile.id] += 1
-        return self._numbers[profile.id]
-
-    async def take_back(self, device: Device, hardware_id: str, *, detail: str) -> None:
-        """Make a member ready again that a hardware holds and never got."""
-        audit = AuditEntry.of_device(
-            "pool-member-released", device.ref, at_ms=self._clock.now_ms(), actor="server", detail=detail
-        )
-        await self._commits.submit(
-            ReleaseMember(device_id=device.id, at_ms=audit.at_ms, unused_by=hardware_id, audit=audit)
-        )
-
-
-def _end_ms(wish: TakeFromPool, now_ms: int) -> int | None:
-    return now_ms + milliseconds(wish.lease) if wish.lease else None
 
 
 def _made(device: Device, result: WriteResult | BaseException, profile: DeviceProfile) -> Device | Exception:

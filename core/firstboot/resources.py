@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from firstboot import json_profile
 from firstboot.attribute_values import check_value
 from firstboot.batching import Batcher
-from firstboot.changes import ChangeFollower
 from firstboot.clock import Clock
 from firstboot.errors import AlreadyExists, InvalidValue, NotFound, VersionConflict
 from firstboot.model import Resource, ResourceDraft, ResourceRow
 from firstboot.storage import (
     AppendRows,
     AuditEntry,
-    Change,
-    ChangeKind,
     CreateResource,
     DeleteResource,
     DeleteRows,
@@ -146,7 +143,7 @@ class ResourceService:
         """Return what a resource has collected."""
         return await self._storage.resource_rows(query)
 
-    async def every_row(self, query: RowQuery) -> AsyncIterator[ResourceRow]:
+    async def every_row(self, query: RowQuery) -> AsyncGenerator[ResourceRow, None]:
         """Go through what a resource has collected, in the query's order, whatever its ``limit``.
 
         Raises: `Unavailable`.
@@ -168,9 +165,7 @@ class ResourceService:
         audit = None if actor is None else self._audit("resource-cleared", resource, actor)
         deleted = 0
         while True:
-            write = DeleteRows(
-                resource_id=resource.id, before_ms=before_ms, limit=_DELETED_AT_ONCE, audit=audit
-            )
+            write = DeleteRows(resource_id=resource.id, before_ms=before_ms, limit=_DELETED_AT_ONCE, audit=audit)
             some = (await self._commits.submit(write)).id
             deleted, audit = deleted + some, None
             if some < _DELETED_AT_ONCE:
@@ -209,63 +204,3 @@ def _check_row(row: ResourceRow) -> None:
     if not 0 <= row.at_ms <= json_profile.MAX_INTEGER:
         raise InvalidValue("The moment of a row is no moment.")
     check_value(row.value, "row")
-
-
-class ResourceMirror:
-    """All resources of one kind in memory, for what is asked with every request.
-
-    Kept true by the log of changes, also those of other servers. Answers nothing before `load`.
-    """
-
-    def __init__(self, kind: str, storage: Storage, changes: ChangeFollower) -> None:
-        self._kind = kind
-        self._storage = storage
-        self._by_id: dict[int, Resource] = {}
-        self._by_name: dict[tuple[int, str], Resource] = {}
-        self._listeners: list[Callable[[Resource | None, Resource | None], None]] = []
-        self._newer: set[int] | None = set()
-        """Those that have changed since `load` began to read; None: it is done."""
-        changes.watch(ChangeKind.RESOURCE, self._follow)
-
-    async def load(self) -> None:
-        """Read them all, once.
-
-        Raises: `Unavailable`.
-        """
-        found = await self._storage.list_resources(self._kind)
-        newer, self._newer = self._newer or set(), None
-        for resource in found:
-            if resource.id not in newer:
-                self._take(resource.id, resource)
-
-    def on_change(self, listener: Callable[[Resource | None, Resource | None], None]) -> None:
-        """Call ``listener`` with what a resource was and what it is; None: it was not, or is no more."""
-        self._listeners.append(listener)
-
-    def find(self, tenant_id: int, name: str) -> Resource | None:
-        return self._by_name.get((tenant_id, name))
-
-    def all(self) -> Sequence[Resource]:
-        """Return those of all tenants."""
-        return list(self._by_id.values())
-
-    def of_tenant(self, tenant_id: int) -> Sequence[Resource]:
-        """Return those of a tenant, in the order of their names."""
-        own = [resource for resource in self._by_id.values() if resource.tenant_id == tenant_id]
-        return sorted(own, key=lambda resource: resource.name)
-
-    async def _follow(self, changes: Sequence[Change]) -> None:
-        for id_ in {change.ref for change in changes if change.detail == self._kind}:
-            if self._newer is not None:
-                self._newer.add(id_)
-            self._take(id_, await self._storage.resource(id_))
-
-    def _take(self, id_: int, resource: Resource | None) -> None:
-        before = self._by_id.pop(id_, None)
-        if before is not None and self.find(before.tenant_id, before.name) is before:  # else its name is another's
-            del self._by_name[before.tenant_id, before.name]
-        if resource is not None:
-            self._by_id[id_] = resource
-            self._by_name[resource.tenant_id, resource.name] = resource
-        for listener in self._listeners:
-            listener(before, resource)

@@ -173,6 +173,22 @@ async def test_a_change_whose_handling_failed_is_handled_again(world: World) -> 
     assert world.sessions.ends == [(7, SessionEnd.CREDENTIALS_CHANGED)]
 
 
+async def test_many_who_wait_to_catch_up_share_one_look(world: World) -> None:
+    await world.follower.start()
+    world.database.gate = asyncio.Event()
+    first = asyncio.create_task(world.follower.catch_up())
+    await asyncio.wait_for(world.database.read.wait(), WAIT_S)
+    world.database.add(ChangeKind.CREDENTIALS, 7)  # too late for the first
+
+    others = asyncio.gather(*(world.follower.catch_up() for _ in range(10)))
+    await asyncio.sleep(0)  # now they all wait
+    world.database.gate.set()
+    await asyncio.gather(first, others)
+
+    assert world.database.reads == 2
+    assert world.sessions.ends == [(7, SessionEnd.CREDENTIALS_CHANGED)]
+
+
 async def test_two_who_catch_up_at_a_time_act_once(world: World) -> None:
     await world.follower.start()
     world.database.add(ChangeKind.CREDENTIALS, 7)

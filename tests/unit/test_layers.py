@@ -25,7 +25,7 @@ FOR_TESTS = frozenset({"pytest", "pytest_asyncio", "hypothesis", "_pytest"})
 # The first words: whoever imports them gets no service along with them.
 WORDS = frozenset({"model", "errors", "names", "secret", "randomness"})
 # On top: they put the services together, or start them.
-SHELL = frozenset({"app", "process", "core", "cli", "__main__", "testing"})
+SHELL = frozenset({"app", "services", "wiring", "process", "core", "cli", "__main__", "testing"})
 MQTT = f"{PLUGINS}.transports.mqtt"
 MQTT_FOR_DIALECTS = frozenset({f"{MQTT}.config", f"{MQTT}.dialect", f"{MQTT}.packets", f"{MQTT}.rights"})
 PAYLOADS = frozenset(

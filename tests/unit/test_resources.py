@@ -12,7 +12,8 @@ from firstboot.downlink import Downlinks
 from firstboot.errors import AlreadyExists, InvalidValue, NotFound, VersionConflict
 from firstboot.model import Resource, ResourceDraft, ResourceRow
 from firstboot.profile_directory import ProfileDirectory
-from firstboot.resources import ResourceMirror, ResourceService
+from firstboot.resource_mirror import ResourceMirror
+from firstboot.resources import ResourceService
 from firstboot.sessions import Sessions
 from firstboot.storage import RowQuery
 
@@ -189,6 +190,30 @@ async def test_a_mirror_knows_a_name_that_was_given_up_and_taken_between_two_loo
     await follower.catch_up()
 
     assert mirror.find(1, "one") == second
+
+
+async def test_a_mirror_reads_what_was_made_together_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    before = await world.make("before")
+    follower = await world.follower()
+    mirror = ResourceMirror(KIND, world.storage, follower)
+    await mirror.load()
+    made = [await world.make(f"new {n}") for n in range(20)]
+    changed = await world.resources.update(before, {"n": 2}, actor="test")
+    await world.resources.delete(made[7], actor="test")
+    reads: list[int] = []
+    read = world.storage.resource
+
+    async def counted(id_: int) -> Resource | None:
+        reads.append(id_)
+        return await read(id_)
+
+    monkeypatch.setattr(world.storage, "resource", counted)
+    await follower.catch_up()
+
+    assert {each.id for each in mirror.all()} == {each.id for each in (changed, *made)} - {made[7].id}
+    assert mirror.get(before.id) == changed
+    assert sorted(reads) == [before.id, made[7].id]
 
 
 async def test_a_mirror_shows_what_others_have_changed() -> None:

@@ -24,6 +24,7 @@ from firstboot.cli.common import (
 )
 from firstboot.errors import FirstbootError
 from firstboot.model import Credentials, Device, WantedCredentials
+from firstboot.mqtt_passwords import readable_value
 
 if TYPE_CHECKING:
     from firstboot.core import Core
@@ -297,7 +298,7 @@ def _certificate(file: Path) -> str:
 
 def _shown(credentials: Credentials) -> str:
     """Return what the device needs, or the hash of a certificate, which is the device's own."""
-    return credentials.id if credentials.type == X509 else credentials.value or credentials.id
+    return credentials.id if credentials.type == X509 else readable_value(credentials) or credentials.id
 
 
 def _names_of(file: Path | None) -> list[str]:

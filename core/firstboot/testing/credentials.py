@@ -132,7 +132,8 @@ class CredentialGeneratorConformance(NoLeaks):
             stored = Credentials.from_json(credentials.to_json())
 
             assert stored == credentials
-            assert generator.reveal(stored) == generator.reveal(credentials)
+            if credentials.told is None:  # else nobody can be told a second time
+                assert generator.reveal(stored) == generator.reveal(credentials)
 
     async def test_no_repr_shows_a_secret(self, generator: CredentialGenerator) -> None:
         for credentials in await self.issued(generator):

@@ -11,6 +11,7 @@ from firstboot.credentials import CredentialGenerator, refuse_control_characters
 from firstboot.errors import ProvisioningRefused
 from firstboot.hookspecs import hookimpl
 from firstboot.model import Credentials, WantedCredentials
+from firstboot.mqtt_passwords import has_digest, parts_of
 from firstboot.secret import random_text
 from firstboot_plugins.credentials.lookup_ids import mqtt_basic_id
 
@@ -53,6 +54,12 @@ class MqttBasic:
 
         The look-up id is made of both names, and the old login stays valid for a while beside the new one.
         """
+        if has_digest(current):
+            # It has a dialect that knows what its devices' names have to be.
+            raise ProvisioningRefused(
+                "MQTT credentials whose password is not known are replaced in their own dialect only.",
+                code="cannot-rotate",
+            )
         client_id, username, _ = self.reveal(current).values()
         if not username:
             # The id is all there is to such a login, and the device chose it.
@@ -63,7 +70,9 @@ class MqttBasic:
 
     def reveal(self, credentials: Credentials) -> dict[str, Any]:
         """Return the three parts. One that an administrator left out is None."""
-        parts = json.loads(credentials.value or "{}")
+        if credentials.told is None and has_digest(credentials):
+            raise ProvisioningRefused("Nobody knows the device's MQTT password any more.", code="cannot-be-told")
+        parts = parts_of(credentials)
         return {field: parts.get(field) for field in _FIELDS}
 
     def _credentials(self, client_id: str, username: str, password: str) -> Credentials:

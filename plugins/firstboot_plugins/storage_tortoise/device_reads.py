@@ -181,7 +181,7 @@ class DeviceReads(Reader):
         if not storable(hardware_id):
             return []
         sql = f"{_FIND_DEVICE} AND device.hardware_id = ? ORDER BY device.id DESC"
-        return [_device(row) for row in await self.search(Run(sql, (tenant_id, hardware_id)))]
+        return [_device(row) for row in await self._fetch(Run(sql, (tenant_id, hardware_id)))]
 
     async def latest_telemetry(self, device_id: int, keys: Collection[str] | None = None) -> Sequence[LatestValue]:
         """See `firstboot.storage.Storage`."""

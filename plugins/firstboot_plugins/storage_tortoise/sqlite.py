@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
+from firstboot.batching import Batcher
 from firstboot.errors import InvalidValue, StorageRefused
 from firstboot.storage import AuditChain, Write, WriteResult
 from firstboot_plugins.storage_tortoise import sqlite_models
@@ -22,6 +23,7 @@ from firstboot_plugins.storage_tortoise.writer import set_meta, write_batch, wri
 
 T = TypeVar("T")
 
+_MAX_FETCHES = 64
 _OLDEST_SQLITE = (3, 35, 0)  # RETURNING
 
 
@@ -112,6 +114,13 @@ def _why_refused(path: Path, error: sqlite3.Error) -> str:
             return f"{path} cannot be brought up to date ({error}). Nothing was changed; please report this."
 
 
+def _outcome(connection: sqlite3.Connection, request: Run | Many) -> Rows | Exception:
+    try:
+        return answer(connection, request)
+    except Exception as error:  # for whoever has asked, and not for those beside
+        return error
+
+
 class SqliteStorage(TortoiseReads):
     """An open SQLite database."""
 
@@ -126,6 +135,8 @@ class SqliteStorage(TortoiseReads):
         self._busy_timeout_ms = busy_timeout_ms
         self._writer = Worker("writer", path, busy_timeout_ms)
         self._look_up = Worker("look-up", path, busy_timeout_ms)
+        # Going to the thread and back costs more than most look-ups: those that wait go together.
+        self._fetches: Batcher[Run | Many, Rows | Exception] = Batcher(self._fetch_all, max_batch=_MAX_FETCHES)
 
     @classmethod
     async def open(
@@ -173,7 +184,13 @@ class SqliteStorage(TortoiseReads):
 
     async def _fetch(self, request: Run | Many) -> Rows:
         with self._translated():
-            return await self._look_up.run(lambda connection: answer(connection, request))
+            rows = await self._fetches.submit(request)
+            if isinstance(rows, Exception):
+                raise rows
+            return rows
+
+    async def _fetch_all(self, requests: Sequence[Run | Many]) -> Sequence[Rows | Exception]:
+        return await self._look_up.run(lambda connection: [_outcome(connection, each) for each in requests])
 
     async def search(self, request: Run) -> Rows:
         """See `Reader`: over Tortoise's connection, which logins do not wait for."""

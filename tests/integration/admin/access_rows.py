@@ -279,7 +279,9 @@ ROWS: Mapping[str, Row] = {
     "get-thingstream-v1-things-by-thing": Row(path=_THING, foreign=MISSING),
     "post-thingstream-v1-things-by-thing-activate": Row(path=_THING, foreign=MISSING),
     "post-thingstream-v1-things-by-thing-deactivate": Row(path=_THING, foreign=MISSING),
+    "post-thingstream-v1-things-by-thing-compromised": Row(path=_THING, foreign=MISSING),
     "delete-thingstream-v1-things-by-thing": Row(path=_THING, foreign=MISSING),
+    "get-thingstream-v1-plans-by-plan-keys": Row(path={"plan": "pp-eu"}),
     "post-thingstream-v1-things-activate": Row(body=lambda house: {"profile": "trackers-eu"}, foreign=MISSING),
     "post-thingstream-v1-things-deactivate-superseded": Row(
         body=lambda house: {"profile": "trackers-eu"}, foreign=MISSING

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from tests.harness import TestServer, environment, firstboot, running
 from tests.integration.cli.conftest import CommandLine, cli
 from tests.integration.thingstream.fleet import IMEI, Fleet
+from tests.integration.thingstream.rovers import assist
 
 __all__ = ["cli"]
 
@@ -36,9 +38,9 @@ def test_a_profile_is_made_with_its_options_and_its_token_is_printed_once(
         token[-4:], "active", "2031-05-06T00:00:00Z", 0,
     )  # fmt: skip
     assert made == {
-        "profile": "trackers-eu", "title": "Trackers EU", "service": "CloudLocate", "plan": "cl-dev",
-        "tags": ["eu", "b"], "auto_activate": False, "hardware_code_mandatory": True, "hardware_codes": 2,
-        "old_thing": "on_first_connect", "grace": "2h", "max_things": 9, "things": 0,
+        "profile": "trackers-eu", "title": "Trackers EU", "service": "CloudLocate", "format": None,
+        "plan": "cl-dev", "tags": ["eu", "b"], "auto_activate": False, "hardware_code_mandatory": True,
+        "hardware_codes": 2, "old_thing": "on_first_connect", "grace": "2h", "max_things": 9, "things": 0,
     }  # fmt: skip
     for command in ("list", "show trackers-eu", "show trackers-eu --json"):
         assert token not in cli(*_PROFILE, *command.split()).out
@@ -63,6 +65,15 @@ def test_a_profile_is_changed_and_deleted(cli: CommandLine) -> None:
     assert deleted == "profile trackers-eu deleted\n"
     assert "No Thingstream profile found" in cli(*_PROFILE, "list").err
     assert "no Thingstream profile named 'trackers-eu'" in cli.try_(*_PROFILE, "show", "trackers-eu").err
+
+
+def test_a_profile_of_pointperfect_has_a_format(cli: CommandLine) -> None:
+    create = (*_PROFILE, "create", "rovers", "--service", "PointPerfect", "--json")
+
+    made = cli(*create).json
+    changed = cli(*_PROFILE, "update", "rovers", "--format", "RTCM", "--json").json
+
+    assert (made["service"], made["format"], changed["format"]) == ("PointPerfect", "SPARTN", "RTCM")
 
 
 def test_tokens_are_rotated_disabled_and_deleted(cli: CommandLine) -> None:
@@ -110,6 +121,23 @@ async def _made(server: TestServer, tmp_path: Path) -> dict[str, str]:
     async with httpx2.AsyncClient(base_url=server.url) as device:
         fleet = Fleet(server, device, device)
         return await fleet.get(token[1], hardwareId=IMEI, givenName="Torch")
+
+
+async def test_a_compromised_chipcode_is_replaced_while_the_server_runs(tmp_path: Path) -> None:
+    import httpx2
+
+    env = environment(tmp_path)
+    async with running(tmp_path) as server, httpx2.AsyncClient(base_url=server.url) as device:
+        out = firstboot(env, *_PROFILE, "create", "receivers", "--service", "AssistNow", "--json").stdout
+        await server.services.changes.catch_up()
+        fleet, token = Fleet(server, device, device), json.loads(out)["token"]
+        first = await assist(fleet, token)
+        listed = firstboot(env, "thingstream", "thing", "list", "--json").stdout
+
+        said = firstboot(env, "thingstream", "thing", "compromised", json.loads(listed)[0]["id"]).stdout
+
+        assert said.endswith(" gets another chipcode\n")
+        assert (await assist(fleet, token))["chipcode"] != first["chipcode"]
 
 
 async def test_things_are_listed_activated_and_deactivated_while_the_server_runs(tmp_path: Path) -> None:

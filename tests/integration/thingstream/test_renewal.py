@@ -10,7 +10,6 @@ from tests.integration.thingstream.fleet import IMEI, REFUSED, Fleet, fleet_of
 
 from firstboot_plugins.dialects.thingstream.endings import KIND
 from firstboot_plugins.dialects.thingstream.services import Thingstream
-from firstboot_plugins.dialects.thingstream.upkeep import Upkeep
 
 
 async def state(fleet: Fleet, told: dict[str, str]) -> str:
@@ -99,7 +98,6 @@ async def test_the_running_server_sees_to_graces_by_itself(fleet: Fleet, clock: 
 
     await session.expect_closed()
     await session.close()
-    assert Upkeep().bind() == {}
 
 
 async def test_a_renewal_whose_answer_was_lost_is_answered_with_the_same_thing_and_a_fresh_password(

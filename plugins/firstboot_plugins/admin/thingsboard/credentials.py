@@ -6,6 +6,7 @@ from uuid import UUID
 
 from firstboot.errors import InvalidValue
 from firstboot.model import Credentials, Device
+from firstboot.mqtt_passwords import readable_value
 from firstboot_plugins.admin.operation import Call, operation, tenant_admins, tenant_people
 from firstboot_plugins.admin.thingsboard import credential_records
 from firstboot_plugins.admin.thingsboard.device_access import device_of
@@ -50,7 +51,7 @@ def _shown(device: Device, credentials: Credentials) -> CredentialsShape:
         device_id=entity_id(EntityType.DEVICE, device.public_id),
         credentials_type=credentials.type,
         credentials_id=credentials.id,
-        credentials_value=credentials.value,
+        credentials_value=readable_value(credentials),
     )
 
 
@@ -80,7 +81,8 @@ async def get_credentials(call: Call) -> object:
 async def save_credentials(call: Call) -> object:
     """Replace what a device logs in with; its sessions end.
 
-    Takes the whole record with its id, as it was read before.
+    Takes the whole record with its id, as it was read before. A password that is not shown stays when it is not
+    given.
     """
     body: CredentialsBody = call.body
     device = await device_of(call, body.device_id.id)
@@ -90,7 +92,7 @@ async def save_credentials(call: Call) -> object:
         raise InvalidValue("Unable to update non-existent device credentials!")
     credentials = credential_records.read(body.credentials_type, body.credentials_id, body.credentials_value)
     await call.services.devices.change_credentials(device, credentials, actor=call.actor)
-    return _shown(device, credentials)
+    return _shown(device, await call.services.devices.credentials(device))
 
 
 OPERATIONS = (get_credentials, save_credentials)

@@ -9,7 +9,8 @@ from typing import Any
 
 from firstboot.devices import DeviceDraft, raise_unless_done
 from firstboot.errors import AlreadyExists, FirstbootError, NotFound, VersionConflict
-from firstboot.model import GATEWAY, Attribute, Device, DeviceProfile, TelemetryPoint
+from firstboot.model import GATEWAY, Attribute, Credentials, Device, DeviceProfile, TelemetryPoint
+from firstboot.mqtt_passwords import is_same
 from firstboot.names import clean_name
 from firstboot.storage import CreateDevice, Outcome
 from firstboot_plugins.admin.failures import forbidden
@@ -120,18 +121,18 @@ class Importer:
             device = await services.devices.update(
                 changed, expected_version=device.version, actor=actor, profile=moved
             )
-        if row.credentials is not None and row.credentials != await self._credentials(device):
+        if row.credentials is not None and not await self._has(device, row.credentials):
             await services.devices.change_credentials(device, row.credentials, actor=actor)
         if self._update:
             for scope, values in row.attributes.items():
                 await services.attributes.save(device.ref, scope, values, actor=actor, origin=self._call.origin)
             await self._report(device, row)
 
-    async def _credentials(self, device: Device) -> object:
+    async def _has(self, device: Device, wanted: Credentials) -> bool:
         try:
-            return await self._services.devices.credentials(device)
+            return is_same(await self._services.devices.credentials(device), wanted)
         except NotFound:
-            return None
+            return False
 
     async def _report(self, device: Device, row: ImportedDevice) -> None:
         if row.telemetry:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from firstboot.app import Services
 from firstboot.devices import DeviceDraft
-from firstboot.errors import AlreadyExists, LimitReached, NotFound, ProvisioningRefused, VersionConflict
+from firstboot.errors import AlreadyExists, LimitReached, NotFound, VersionConflict
 from firstboot.model import ClaimOpener, Device, DeviceProfile, Origin, WantedCredentials
 from firstboot.names import clean_name
 from firstboot.profiles import DEFAULT_PROFILE, MAX_PROFILES
@@ -95,12 +95,6 @@ class GatewayDevices:
             profile = await self._profile(gateway, type_)
             self._limits.check(profile, origin)
             self._limits.check_name(profile, name)
-            bucket = self._limits.rate(profile)
-            if bucket is not None and not bucket.take():
-                raise ProvisioningRefused(
-                    f"Profile {profile.name!r} takes at most {bucket.per_minute} devices a minute.",
-                    code="rate-limit",
-                )
             draft = DeviceDraft(
                 name=name,
                 credentials=AccessTokens().issue(WantedCredentials()),
@@ -108,12 +102,8 @@ class GatewayDevices:
                 gateway_id=gateway.id,
                 additional_info=_trace(gateway),
             )
-            try:
+            with self._limits.counting(profile):
                 return await self._services.devices.create(profile, draft, actor=_actor(gateway))
-            except BaseException:
-                if bucket is not None:
-                    bucket.put_back()
-                raise
 
     async def _profile(self, gateway: Device, type_: str | None) -> DeviceProfile:
         name = clean_name(type_ or DEFAULT_PROFILE, "device type")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 from firstboot.logins import Logins, Match
 from firstboot.model import Origin
+from firstboot.mqtt_passwords import has_password, is_password, parts_of
 from firstboot.secret import same_text
 from firstboot_plugins.credentials.lookup_ids import mqtt_basic_id
 from firstboot_plugins.transports.mqtt.dialect import ConnectRefused
@@ -65,13 +64,15 @@ def _judge(found: dict[str, Match], basic_id: str, client_id: str, username: str
 
 def _compare(match: Match, client_id: str, username: str, password: str) -> tuple[bool, bool]:
     """Return whether all stored parts match, and whether the password alone does not (contract AU-4)."""
-    stored = json.loads(match.credentials.value or "{}")
+    stored = parts_of(match.credentials)
     fits = all(
         not stored.get(part) or same_text(stored[part], presented)
         for part, presented in (("clientId", client_id), ("userName", username))
     )
-    right_password = not stored.get("password") or same_text(stored["password"], password)
-    return fits and right_password, fits and not right_password
+    if not fits:
+        return False, False
+    right_password = not has_password(match.credentials) or is_password(match.credentials, password)
+    return right_password, not right_password
 
 
 def _text(password: bytes | None) -> str:

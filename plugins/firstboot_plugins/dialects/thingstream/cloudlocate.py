@@ -8,7 +8,7 @@ from typing import Any
 from firstboot.app import Services
 from firstboot.config import ServerConfig
 from firstboot.model import Origin
-from firstboot_plugins.dialects.thingstream.credentials import parts_of
+from firstboot.mqtt_passwords import parts_of
 from firstboot_plugins.dialects.thingstream.requests import Wish, read_wish
 from firstboot_plugins.dialects.thingstream.services import Thingstream
 from firstboot_plugins.dialects.thingstream.settings import DeviceType

@@ -11,6 +11,7 @@ from uuid import UUID
 from firstboot.credentials import Holder
 from firstboot.errors import ProvisioningRefused
 from firstboot.model import DIALECT, Credentials, WantedCredentials
+from firstboot.mqtt_passwords import parts_of, with_digest
 from firstboot.secret import random_text
 from firstboot_plugins.credentials.lookup_ids import mqtt_basic_id
 from firstboot_plugins.dialects.thingstream.settings import NAME
@@ -28,21 +29,19 @@ def thing_id(public_id: UUID) -> str:
 
 
 def thing_credentials(public_id: UUID, user_name: str | None = None) -> Credentials:
-    """Draw a password for a Thing, and a user name if it has none.
+    """Draw a password for a Thing, and a user name if it has none. Only its device is told the password.
 
     All three parts are in the look-up id or compared at login: the broker takes the matching triple only.
     """
     user_name = user_name or random_text(USER_NAME_LENGTH, _USER_NAME_LETTERS)
-    parts = {"clientId": thing_id(public_id), "userName": user_name, "password": random_text(PASSWORD_LENGTH)}
-    return Credentials(
-        MQTT_BASIC, mqtt_basic_id(parts["clientId"], user_name), json.dumps(parts, separators=(",", ":"))
-    )
+    credentials = basic_credentials(thing_id(public_id), user_name, random_text(PASSWORD_LENGTH))
+    return with_digest(credentials, drawn=True)
 
 
-def parts_of(credentials: Credentials) -> Mapping[str, Any]:
-    """Return ``clientId``, ``userName`` and ``password``."""
-    parts: Mapping[str, Any] = json.loads(credentials.value or "{}")
-    return parts
+def basic_credentials(client_id: str, user_name: str, password: str) -> Credentials:
+    """Return the credentials of these three parts."""
+    parts = {"clientId": client_id, "userName": user_name, "password": password}
+    return Credentials(MQTT_BASIC, mqtt_basic_id(client_id, user_name), json.dumps(parts, separators=(",", ":")))
 
 
 class ThingCredentials:

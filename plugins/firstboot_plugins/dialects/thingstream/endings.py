@@ -12,7 +12,7 @@ from uuid import UUID
 
 from firstboot.errors import NotFound
 from firstboot.model import Device, DeviceRef, Resource, ResourceDraft
-from firstboot.resources import ResourceMirror
+from firstboot.resource_mirror import ResourceMirror
 from firstboot.storage import DeleteResource
 from firstboot_plugins.dialects.thingstream.things import Things
 
@@ -45,13 +45,6 @@ class Endings:
         self._pending: dict[int, _Due] = {}
         self._mirror.on_change(self._note)
 
-    async def load(self) -> None:
-        """Read those that wait, once.
-
-        Raises: `Unavailable`.
-        """
-        await self._mirror.load()
-
     def _note(self, before: Resource | None, after: Resource | None) -> None:
         if before is not None:
             self._pending.pop(before.id, None)
@@ -63,6 +56,7 @@ class Endings:
 
         Raises: `Unavailable`.
         """
+        await self._mirror.load()
         now_ms = self._core.clock.now_ms()
         for due in [each for each in self._pending.values() if each.until_ms <= now_ms]:
             await self._end(due.resource)

@@ -15,9 +15,12 @@ from firstboot.app import Services
 from firstboot.errors import ProfileNotProven, Refused, Unavailable
 from firstboot.model import Origin
 from firstboot.tls_settings import PEER_CERTIFICATE
+from firstboot_plugins.dialects.thingstream import ca_download
+from firstboot_plugins.dialects.thingstream.assistnow import AssistNow
 from firstboot_plugins.dialects.thingstream.cloudlocate import CloudLocate
 from firstboot_plugins.dialects.thingstream.errors import INTERNAL, TOO_MANY, UNAVAILABLE, ZtpError, error_of
 from firstboot_plugins.dialects.thingstream.limits import PerAddress
+from firstboot_plugins.dialects.thingstream.pointperfect import PointPerfect
 from firstboot_plugins.dialects.thingstream.requests import read_object, read_token
 from firstboot_plugins.dialects.thingstream.services import Thingstream
 from firstboot_plugins.dialects.thingstream.settings import NAME
@@ -28,7 +31,9 @@ from firstboot_plugins.transports.http.bodies import BodyEncoded, BodyTooLarge, 
 from firstboot_plugins.transports.http.in_flight import free_slot
 
 PREFIX = "/ztp"
-VARIANTS: Mapping[str, Callable[[Services], Variant]] = {"cloudlocate": CloudLocate}
+VARIANTS: Mapping[str, Callable[[Services], Variant]] = {
+    "cloudlocate": CloudLocate, "pointperfect": PointPerfect, "assistnow": AssistNow
+}  # fmt: skip
 """The services by their names in paths."""
 _HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 _JSON = "application/json"
@@ -46,7 +51,8 @@ def routes(services: Services) -> list[BaseRoute | ErrorShape]:
     offered: list[BaseRoute | ErrorShape] = [
         Route(path_of(name), requests.to(make(services)), methods=["POST"]) for name, make in VARIANTS.items()
     ]
-    return [*offered, ErrorShape(PREFIX, _unanswered)]
+    downloads = ca_download.routes(services)
+    return [*offered, *downloads, ErrorShape(PREFIX, _unanswered), ErrorShape(ca_download.PREFIX, _unanswered)]
 
 
 class Requests:

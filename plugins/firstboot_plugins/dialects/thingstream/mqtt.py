@@ -7,16 +7,17 @@ from dataclasses import replace
 from firstboot.app import Services
 from firstboot.logins import Match
 from firstboot.model import DIALECT, Origin
-from firstboot.secret import same_text
+from firstboot.mqtt_passwords import is_password, parts_of
 from firstboot.sessions import device_owner
 from firstboot_plugins.credentials.lookup_ids import mqtt_basic_id
 from firstboot_plugins.dialects.thingsboard.device_session import DeviceSession
 from firstboot_plugins.dialects.thingsboard.refused_messages import RefusedMessages
-from firstboot_plugins.dialects.thingstream.credentials import MQTT_BASIC, PREFIX, parts_of
+from firstboot_plugins.dialects.thingstream.certified import CertifiedLogins
+from firstboot_plugins.dialects.thingstream.credentials import MQTT_BASIC, PREFIX
 from firstboot_plugins.dialects.thingstream.rights import ThingRights
 from firstboot_plugins.dialects.thingstream.services import Thingstream
 from firstboot_plugins.dialects.thingstream.settings import NAME
-from firstboot_plugins.transports.mqtt.dialect import Login, SessionTopics
+from firstboot_plugins.transports.mqtt.dialect import Login, SessionTopics, TopicRights
 from firstboot_plugins.transports.mqtt.packets import Connect
 
 
@@ -27,6 +28,7 @@ class ThingstreamMqtt:
 
     def __init__(self, services: Services) -> None:
         self._services = services
+        self._certified = CertifiedLogins(services)
         self._endings = Thingstream.of(services).endings
         self._refused = RefusedMessages(services.clock)
 
@@ -36,9 +38,13 @@ class ThingstreamMqtt:
 
     async def login(self, connect: Connect, origin: Origin) -> Login | None:
         """Take the logins of Things; whatever else it is, is another dialect's to refuse."""
-        match = await self._match(connect)
+        certified = await self._certified.match(connect, origin)
+        match = certified or await self._match(connect)
         if match is None:
             return None
+        rights: TopicRights = ThingRights(match.found.device.tenant_id, match.found.device.public_id)
+        if certified is not None:
+            rights = await self._certified.admit(certified)
         device = match.found.device
         if match.found.first_login_at_ms is None:
             await self._endings.logged_in(device)
@@ -52,7 +58,7 @@ class ThingstreamMqtt:
             topics=lambda send: DeviceSession(
                 self._services, device, origin.address, send, self._refused, level=connect.level
             ),
-            rights=ThingRights(device.tenant_id, device.public_id),
+            rights=rights,
             device=device,
         )
 
@@ -71,4 +77,4 @@ class ThingstreamMqtt:
         parts = parts_of(match.credentials)
         password = connect.password.decode("utf-8", "surrogateescape")
         fits = parts.get("clientId") == client_id and parts.get("userName") == user_name
-        return match if fits and same_text(parts.get("password") or "", password) else None
+        return match if fits and is_password(match.credentials, password) else None

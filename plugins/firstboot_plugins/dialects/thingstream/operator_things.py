@@ -136,6 +136,13 @@ async def deactivate_thing(call: Call) -> ThingTold:
     return await _shown(call, await things.deactivate(await _in_path(call), actor=call.actor))
 
 
+@operation("POST", f"{_ONE}/compromised", dialect=FIRSTBOOT, tag=TAG, access=_WRITE, answers=ThingTold)
+async def mark_compromised(call: Call) -> ThingTold:
+    """Have a receiver of AssistNow told another chipcode when it asks again."""
+    things = Thingstream.of(call.services).things
+    return await _shown(call, await things.compromised(await _in_path(call), actor=call.actor))
+
+
 @operation("DELETE", _ONE, dialect=FIRSTBOOT, tag=TAG, access=_WRITE, status=204)
 async def delete_thing(call: Call) -> None:
     """Delete a Thing; its session ends."""
@@ -167,7 +174,8 @@ async def deactivate_superseded(call: Call) -> Count:
 
 
 OPERATIONS = (
-    list_things, show_thing, activate_thing, deactivate_thing, delete_thing, activate_all, deactivate_superseded,
+    list_things, show_thing, activate_thing, deactivate_thing, mark_compromised, delete_thing, activate_all,
+    deactivate_superseded,
 )  # fmt: skip
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from firstboot.hookspecs import hookimpl
+from firstboot.hookspecs import PeriodicJob, hookimpl
 
 if TYPE_CHECKING:
     import typer
 
-    from firstboot.app import Services, Transport
+    from firstboot.app import Services
     from firstboot.config import Config
     from firstboot.credentials import CredentialGenerator
 
 FIRSTBOOT_API = 1
+
+_UPKEEP_INTERVAL = timedelta(seconds=1)
 
 
 @hookimpl
@@ -39,10 +42,14 @@ def firstboot_credential_generators(config: Config) -> Iterable[CredentialGenera
 
 
 @hookimpl
-def firstboot_transports(config: Config) -> Iterable[Transport]:
-    from firstboot_plugins.dialects.thingstream.upkeep import Upkeep
+def firstboot_periodic_jobs(services: Services) -> Iterable[PeriodicJob]:
+    from firstboot_plugins.dialects.thingstream.services import Thingstream
 
-    return [Upkeep()]
+    thingstream = Thingstream.of(services)
+    return [
+        PeriodicJob(run=thingstream.endings.sweep, interval=_UPKEEP_INTERVAL),
+        PeriodicJob(run=thingstream.uses.write, interval=_UPKEEP_INTERVAL, at_stop=True),
+    ]
 
 
 @hookimpl

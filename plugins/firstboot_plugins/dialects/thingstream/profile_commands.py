@@ -23,7 +23,7 @@ from firstboot.cli.common import (
     with_core,
 )
 from firstboot_plugins.dialects.thingstream.profile_lines import codes_of, print_profile, profile_fields
-from firstboot_plugins.dialects.thingstream.settings import DeviceType, OldThing, Settings
+from firstboot_plugins.dialects.thingstream.settings import DeviceType, Format, OldThing, Settings
 
 if TYPE_CHECKING:
     from firstboot.core import Core
@@ -34,6 +34,7 @@ Name = Annotated[str, typer.Argument(help="Name of the profile.")]
 Title = Annotated[str | None, typer.Option("--title", help="Name for people.")]
 Plan = Annotated[str | None, typer.Option(help="Plan of every new Thing.")]
 Tag = Annotated[list[str] | None, typer.Option(help="Tag of every new Thing. Repeatable.")]
+Form = Annotated[Format | None, typer.Option("--format", help="Of PointPerfect: how devices get corrections.")]
 Activate = Annotated[
     bool | None, typer.Option("--auto-activate/--no-auto-activate", help="Whether new Things may log in at once.")
 ]
@@ -59,6 +60,7 @@ def create(
     title: Title = None,
     plan: Plan = None,
     tag: Tag = None,
+    format_: Form = None,
     auto_activate: Activate = None,
     hardware_code: Mandatory = None,
     hardware_codes: Codes = None,
@@ -78,7 +80,7 @@ def create(
     async def work(core: Core) -> None:
         from firstboot_plugins.dialects.thingstream.profiles import ThingstreamProfiles
 
-        options = _options(plan, tag, auto_activate, hardware_code, old_thing, grace)
+        options = _options(plan, tag, format_, auto_activate, hardware_code, old_thing, grace)
         profile, token = await ThingstreamProfiles(core).create(
             (await core.tenant(tenant)).id,
             name,
@@ -100,6 +102,7 @@ def update(
     title: Title = None,
     plan: Plan = None,
     tag: Tag = None,
+    format_: Form = None,
     auto_activate: Activate = None,
     hardware_code: Mandatory = None,
     hardware_codes: Codes = None,
@@ -118,7 +121,7 @@ def update(
 
         profiles = ThingstreamProfiles(core)
         profile, _ = await profiles.get((await core.tenant(tenant)).id, name)
-        options = _options(plan, tag, auto_activate, hardware_code, old_thing, grace)
+        options = _options(plan, tag, format_, auto_activate, hardware_code, old_thing, grace)
         profile, _ = await profiles.change(
             profile,
             lambda settings: replace(settings, **options),
@@ -187,6 +190,7 @@ def delete(name: Name, tenant: TenantOption = TENANT, config: ConfigOption = Non
 def _options(
     plan: str | None,
     tags: list[str] | None,
+    format_: Format | None,
     auto_activate: bool | None,
     hardware_code: bool | None,
     old_thing: OldThing | None,
@@ -196,6 +200,7 @@ def _options(
     given = {
         "plan": plan,
         "tags": tuple(tags) if tags else None,
+        "format": format_,
         "auto_activate": auto_activate,
         "hardware_code_mandatory": hardware_code,
         "old_thing": old_thing,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from firstboot.cli.common import fail, in_words, moment, print_fields, print_json
 from firstboot.model import DeviceProfile
-from firstboot_plugins.dialects.thingstream.settings import Settings
+from firstboot_plugins.dialects.thingstream.settings import DeviceType, Settings
 
 if TYPE_CHECKING:
     from firstboot.core import Core
@@ -46,6 +46,7 @@ async def profile_fields(core: Core, profile: DeviceProfile) -> dict[str, Any]:
         "profile": profile.name,
         "title": profile.description,
         "service": settings.device_type.value,
+        "format": settings.format.value if settings.device_type is DeviceType.POINTPERFECT else None,
         "plan": settings.plan,
         "tags": list(settings.tags),
         "auto activate": settings.auto_activate,

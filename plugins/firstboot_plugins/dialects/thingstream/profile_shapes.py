@@ -15,7 +15,7 @@ from firstboot.secret import Secret
 from firstboot_plugins.admin.own.shapes import WHOLE, Sent, Told
 from firstboot_plugins.dialects.thingstream.cloudlocate import PARTS
 from firstboot_plugins.dialects.thingstream.http import path_of
-from firstboot_plugins.dialects.thingstream.settings import DeviceType, OldThing, Settings, Token
+from firstboot_plugins.dialects.thingstream.settings import DeviceType, Format, OldThing, Settings, Token
 
 if TYPE_CHECKING:
     from firstboot.clock import Clock
@@ -58,6 +58,8 @@ class ProfileOptions(Sent):
     plan: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     tags: Tags | None = None
     """Of every new Thing, beside those of its request."""
+    format: Format | None = Field(default=None, strict=False)
+    """Of PointPerfect: how its devices get corrections."""
     hardware_code_mandatory: bool | None = None
     hardware_codes: HardwareCodes | None = None
     """The only hardware that gets something; null: any."""
@@ -116,6 +118,8 @@ class ProfileTold(Told):
     auto_activate: bool
     plan: str
     tags: Sequence[str]
+    format: Format | None
+    """Null: it is not for PointPerfect."""
     hardware_code_mandatory: bool
     hardware_codes: Sequence[str] | None
     renewal: RenewalShape
@@ -161,6 +165,7 @@ def profile_told(
         auto_activate=settings.auto_activate,
         plan=settings.plan,
         tags=settings.tags,
+        format=settings.format if settings.device_type is DeviceType.POINTPERFECT else None,
         hardware_code_mandatory=settings.hardware_code_mandatory,
         hardware_codes=codes,
         renewal=RenewalShape.model_validate(
@@ -181,7 +186,7 @@ def applied(sent: ProfileOptions, settings: Settings) -> Settings:
     """
     changes: dict[str, Any] = {
         name: value
-        for name in ("auto_activate", "plan", "hardware_code_mandatory")
+        for name in ("auto_activate", "plan", "format", "hardware_code_mandatory")
         if (value := getattr(sent, name)) is not None
     }
     if sent.tags is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from firstboot.errors import InvalidValue, NotFound, VersionConflict
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from firstboot.core import Core
 
 STRATEGY = "allow-create-new"
+FORMER_CERTIFICATE_LIFE = timedelta(days=3650)
+"""How long a Thing of PointPerfect may go on with the certificate that it had before it asked again."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DELETED = "~"
 """In the name of a profile that is kept only because it has Things."""
@@ -86,6 +89,8 @@ class ThingstreamProfiles:
             description=clean_name(title) if title else "",
             details=settings.to_details(),
             limits=ProfileLimits(max_devices=max_things or None),
+            # The broker ends former certificates when the new one connects, whenever that is.
+            rotation_grace=FORMER_CERTIFICATE_LIFE,
         )
         profile = await self._core.profiles.save_new(draft, secret=None, actor=actor)
         if hardware_codes is not None:

@@ -18,11 +18,11 @@ from firstboot.model import (
     ResourceDraft,
     WantedCredentials,
 )
+from firstboot.mqtt_passwords import parts_of
 from firstboot.randomness import random_bytes
 from firstboot.secret import Secret
 from firstboot_plugins.dialects.thingstream.credentials import (
     ThingCredentials,
-    parts_of,
     thing_credentials,
     thing_id,
 )

@@ -18,6 +18,17 @@ class DeviceType(enum.StrEnum):
     """The service whose devices a profile is for."""
 
     CLOUDLOCATE = "CloudLocate"
+    POINTPERFECT = "PointPerfect"
+    ASSISTNOW = "AssistNow"
+
+
+class Format(enum.StrEnum):
+    """In which form devices of PointPerfect get corrections."""
+
+    SPARTN = "SPARTN"
+    """Over MQTT, or by satellite."""
+    RTCM = "RTCM"
+    """From an NTRIP server."""
 
 
 class OldThing(enum.StrEnum):
@@ -83,6 +94,8 @@ class Settings:
     old_thing: OldThing = OldThing.MANUAL
     grace_s: int = DAY_S
     """How long an old Thing lives whose successor does not log in (`OldThing.ON_FIRST_CONNECT`)."""
+    format: Format = Format.SPARTN
+    """Of PointPerfect; nothing to the others."""
     left_out: tuple[str, ...] = ()
     """Parts of the answer that devices of this profile do not get."""
     tokens: tuple[Token, ...] = ()
@@ -106,6 +119,7 @@ def settings_of(profile: DeviceProfile) -> Settings | None:
         read,
         device_type=DeviceType(read.device_type),
         old_thing=OldThing(read.old_thing),
+        format=Format(read.format),
         tags=tuple(read.tags),
         left_out=tuple(read.left_out),
         tokens=tuple(Token(**{**each, "state": TokenState(each["state"])}) for each in known.get("tokens", ())),

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Things: list, activate, deactivate.", no_args_is_help=True)
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[THING]...", help="Ids, such as device:<uuid>.")]
+Id = Annotated[str, typer.Argument(help="Its id, such as device:<uuid>.")]
 OfProfile = Annotated[str | None, typer.Option("--profile", help="All that fit of this profile.")]
 
 
@@ -85,6 +86,20 @@ def deactivate(
 ) -> None:
     """Let Things log in no more; with --profile all in whose place others are. Their sessions end."""
     _each(things, profile, tenant, config, "deactivated")
+
+
+@app.command()
+def compromised(thing: Id, tenant: TenantOption = TENANT, config: ConfigOption = None) -> None:
+    """Have a receiver of AssistNow told another chipcode when it asks again."""
+
+    async def work(core: Core) -> None:
+        from firstboot_plugins.dialects.thingstream.things import Things
+
+        things = Things(core)
+        device = await things.get((await core.tenant(tenant)).id, thing)
+        typer.echo(f"{(await things.compromised(device, actor=actor())).name} gets another chipcode")
+
+    with_core(config, work)
 
 
 def _each(ids: list[str] | None, profile: str | None, tenant: str, config: ConfigOption, done: str) -> None:

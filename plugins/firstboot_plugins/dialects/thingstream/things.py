@@ -8,16 +8,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from firstboot.errors import NotFound, VersionConflict
+from firstboot.errors import InvalidValue, NotFound, VersionConflict
 from firstboot.model import Device, DeviceProfile
 from firstboot.storage import DeviceQuery
-from firstboot_plugins.dialects.thingstream.credentials import PREFIX
+from firstboot_plugins.dialects.thingstream.credentials import PREFIX, thing_id
 from firstboot_plugins.dialects.thingstream.settings import NAME, settings_of
 
 if TYPE_CHECKING:
     from firstboot.core import Core
 
 BATCH = 500
+CHIPCODE = "chipcode"
+"""How many chipcodes a receiver of AssistNow has had before; only such Things have it."""
 
 
 class ThingState(enum.StrEnum):
@@ -118,6 +120,19 @@ class Things:
             return device if state_of(device) is ThingState.DEACTIVATED else deactivated(device)
 
         return await self._changed(device, change, actor=actor, event="device-disabled")
+
+    async def compromised(self, device: Device, *, actor: str) -> Device:
+        """Have a receiver of AssistNow told another chipcode from now on.
+
+        Raises: `InvalidValue` for a Thing that has none, `NotFound`.
+        """
+        if CHIPCODE not in kept_with(device):
+            raise InvalidValue(f"{thing_id(device.public_id)} has no chipcode: it is none of AssistNow.")
+
+        def change(device: Device) -> Device:
+            return keeping(device, **{CHIPCODE: kept_with(device)[CHIPCODE] + 1})
+
+        return await self._changed(device, change, actor=actor, event="device-updated")
 
     async def activate_all(self, profile: DeviceProfile, *, actor: str) -> int:
         """Activate all Things of a profile that are allocated; return how many those were."""

@@ -1,0 +1,44 @@
+"""Passwords of devices that nobody is to read again: of each a digest alone is kept, with a salt of its own.
+
+It is PBKDF2 with HMAC-SHA-256, as thinger.io has it (contract 6.2). How many passes it takes says who has chosen
+the password: one that was drawn cannot be tried out in any time, so that one pass will do, and costs microseconds
+at each login. One that a device or a person has chosen may be short, and is worth what a login may cost: 0.2 ms.
+
+No key of the server is in it. A digest stands within sealed credentials: whoever cannot open those does not see
+it, and whoever can has all the keys that the server has.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from base64 import b64decode, b64encode
+
+from firstboot.randomness import random_bytes
+
+CHOSEN_PASSES = 1000
+"""For a password that somebody has chosen: the fewest that NIST SP 800-132 allows (5.2)."""
+DRAWN_PASSES = 1
+"""For one that was drawn with 128 bits or more."""
+
+_NAME = "pbkdf2-sha256"
+_SALT_SIZE_BYTES = 32
+
+
+def digest_of(password: str, *, drawn: bool = False) -> str:
+    """Return what is kept of a password. ``drawn``: it has 128 bits or more, so that one pass will do."""
+    passes, salt = DRAWN_PASSES if drawn else CHOSEN_PASSES, random_bytes(_SALT_SIZE_BYTES)
+    digest = _digest(password, salt, passes)
+    return f"{_NAME}${passes}${b64encode(salt).decode()}${b64encode(digest).decode()}"
+
+
+def is_password_of(digest: str, password: str) -> bool:
+    """Say whether this is the password of which `digest_of` has made the digest."""
+    name, passes, salt, expected = digest.split("$")
+    if name != _NAME:
+        raise ValueError(f"there are no digests of the kind {name!r}")
+    return hmac.compare_digest(_digest(password, b64decode(salt), int(passes)), b64decode(expected))
+
+
+def _digest(password: str, salt: bytes, passes: int) -> bytes:
+    return hashlib.pbkdf2_hmac("sha256", password.encode("utf-8", "surrogatepass"), salt, passes)

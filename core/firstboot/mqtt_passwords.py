@@ -1,0 +1,92 @@
+"""The password in ``MQTT_BASIC`` credentials: readable, as ThingsBoard's contract has it, or a digest of it alone.
+
+The value is a JSON object: ``clientId``, ``userName``, and ``password`` or ``passwordDigest``. Where a digest has
+taken its place, the password is told to the device once, and to nobody after that.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from firstboot.device_passwords import digest_of, is_password_of
+from firstboot.model import Credentials
+from firstboot.secret import same_text
+
+MQTT_BASIC = "MQTT_BASIC"
+
+_PASSWORD = "password"
+_DIGEST = "passwordDigest"
+_encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+
+def parts_of(credentials: Credentials) -> Mapping[str, Any]:
+    """Return client id, user name and password by their names. A password that is not known is missing."""
+    parts = json.loads(credentials.told or credentials.value or "{}")
+    return {name: part for name, part in parts.items() if name != _DIGEST}
+
+
+def has_digest(credentials: Credentials) -> bool:
+    """Say whether credentials, of whatever type, have a digest in place of their password."""
+    return credentials.type == MQTT_BASIC and _DIGEST in _kept(credentials)
+
+
+def with_digest(credentials: Credentials, *, drawn: bool = False) -> Credentials:
+    """Return credentials with a digest in place of their password, which is left for `Credentials.told` only.
+
+    ``drawn``: the password has 128 bits or more, so that the digest may be cheap.
+    """
+    parts = _kept(credentials)
+    digest = digest_of(parts.pop(_PASSWORD), drawn=drawn)
+    return replace(credentials, value=_encode({**parts, _DIGEST: digest}), told=credentials.value)
+
+
+def has_password(credentials: Credentials) -> bool:
+    """Say whether a login needs a password; those of ThingsBoard's contract may have none."""
+    parts = _kept(credentials)
+    return bool(parts.get(_PASSWORD) or parts.get(_DIGEST))
+
+
+def is_password(credentials: Credentials, presented: str) -> bool:
+    """Say whether this is the password; nothing is if there is none."""
+    parts = _kept(credentials)
+    if _DIGEST in parts:
+        return is_password_of(parts[_DIGEST], presented)
+    password: str = parts.get(_PASSWORD) or ""
+    return password != "" and same_text(password, presented)
+
+
+def readable_value(credentials: Credentials) -> str | None:
+    """Return the value of credentials of any type as people may see it: null for a password that is not known."""
+    if not has_digest(credentials):
+        return credentials.value
+    names = {name: part for name, part in _kept(credentials).items() if name != _DIGEST}
+    return _encode({**names, _PASSWORD: None})
+
+
+def in_place_of(current: Credentials, wanted: Credentials) -> Credentials:
+    """Return the credentials that a device gets when an administrator wants these in place of what it has.
+
+    A password that was not readable is followed by none that is. It stays what it is when none is given: whoever
+    saves what he was shown has not seen it.
+    """
+    if not has_digest(current) or wanted.type != MQTT_BASIC or has_digest(wanted):
+        return wanted
+    if has_password(wanted):
+        return with_digest(wanted)
+    names = {name: part for name, part in _kept(wanted).items() if name != _PASSWORD}
+    return replace(wanted, value=_encode({**names, _DIGEST: _kept(current)[_DIGEST]}))
+
+
+def is_same(current: Credentials, wanted: Credentials) -> bool:
+    """Say whether a device has what an administrator wants it to have, as far as anybody can know."""
+    if not has_digest(current) or wanted.id != current.id or wanted.type != MQTT_BASIC:
+        return wanted == current
+    return not has_password(wanted) or is_password(current, _kept(wanted)[_PASSWORD])
+
+
+def _kept(credentials: Credentials) -> dict[str, Any]:
+    parts: dict[str, Any] = json.loads(credentials.value or "{}")
+    return parts

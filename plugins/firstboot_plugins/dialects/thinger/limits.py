@@ -1,0 +1,80 @@
+"""How many requests one address and one token may make (contract section 13)."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+
+from firstboot.throttle import source_of
+from firstboot_plugins.dialects.thinger.config import ThingerConfig
+from firstboot_plugins.dialects.thinger.errors import too_many
+
+MAX_KEYS = 20_000
+
+
+class Pace:
+    """Allows each key a burst, and then one request after another at an even pace."""
+
+    def __init__(self, burst: int, per_minute: int, monotonic: Callable[[], float]) -> None:
+        self._interval_s = 60.0 / per_minute
+        self._slack_s = (burst - 1) * self._interval_s
+        self._monotonic = monotonic
+        self._due: OrderedDict[str, float] = OrderedDict()
+        """When the next request of a key would come at the even pace."""
+
+    def wait_s(self, key: str) -> float:
+        """Return how long the next request of a key has to wait; 0: not at all."""
+        now = self._monotonic()
+        return max(0.0, self._due.get(key, now) - self._slack_s - now)
+
+    def take(self, key: str) -> None:
+        """Count a request of a key."""
+        now = self._monotonic()
+        self._due[key] = max(now, self._due.get(key, now)) + self._interval_s
+        self._due.move_to_end(key)
+        if len(self._due) > MAX_KEYS:
+            self._due.popitem(last=False)
+
+
+class Limits:
+    """The bounds of all transports together. Refused requests count for nothing."""
+
+    def __init__(self, config: ThingerConfig, requests_per_minute: int, monotonic: Callable[[], float]) -> None:
+        self._provisioning = Pace(config.provisioning_burst, config.provisioning_per_minute, monotonic)
+        self._requests = Pace(requests_per_minute, requests_per_minute, monotonic)
+        failures = config.failed_tokens_per_minute
+        self._failures = Pace(failures, failures, monotonic)
+
+    def request(self, key: str) -> None:
+        """Count a request of any kind with one token.
+
+        Raises: `ThingerError` (429).
+        """
+        _take(self._requests, key)
+
+    def provisioning(self, key: str, address: str) -> None:
+        """Count a request that may make a device: ``key`` is that of its asker.
+
+        Raises: `ThingerError` (429).
+        """
+        _take(self._provisioning, key, f"from {source_of(address)}")
+
+    def may_search(self, address: str) -> bool:
+        """Say whether a token from there that is not known is worth a look into the database."""
+        return self._failures.wait_s(source_of(address)) <= 0
+
+    def failed_token(self, address: str) -> None:
+        """Count a token that opens nothing.
+
+        Raises: `ThingerError` (429).
+        """
+        _take(self._failures, source_of(address))
+
+
+def _take(pace: Pace, *keys: str) -> None:
+    wait_s = max(pace.wait_s(key) for key in keys)
+    if wait_s > 0:
+        raise too_many(math.ceil(wait_s))
+    for key in keys:
+        pace.take(key)
