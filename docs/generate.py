@@ -198,11 +198,16 @@ def _hooks(wanted: Callable[[str], bool]) -> str:
     return "\n".join(parts)
 
 
+def _home(kind: type) -> str:
+    """Return the module to import a type from: that of a package, and not the part of it that has the type."""
+    return ".".join(kind.__module__.split(".")[:2])
+
+
 def _records(*kinds: type) -> str:
     parts: list[str] = []
     for kind in kinds:
         texts = field_texts(kind)
-        parts.append(f"### `{kind.__name__}`\n\n`{kind.__module__}`. {markdown(kind.__doc__ or '')}\n")
+        parts.append(f"### `{kind.__name__}`\n\n`{_home(kind)}`. {markdown(kind.__doc__ or '')}\n")
         types = {each.name: str(each.type).replace("|", "\\|") for each in dataclasses.fields(kind)}
         rows = [(f"`{name}`", f"`{types[name]}`", cell(text)) for name, text in texts.items()]
         parts.append(table(("field", "type", "meaning"), rows) + "\n")
@@ -212,7 +217,7 @@ def _records(*kinds: type) -> str:
 def _protocols(*kinds: type) -> str:
     parts: list[str] = []
     for kind in kinds:
-        parts.append(f"### `{kind.__name__}`\n\n`{kind.__module__}`. {markdown(kind.__doc__ or '')}\n")
+        parts.append(f"### `{kind.__name__}`\n\n`{_home(kind)}`. {markdown(kind.__doc__ or '')}\n")
         rows = [(f"`{name}`", cell(text)) for name, text in field_texts(kind).items()]
         for name, member in vars(kind).items():
             if inspect.isfunction(member) and not name.startswith("_"):

@@ -30,7 +30,10 @@ def parts_of(credentials: Credentials) -> Mapping[str, Any]:
 
 def has_digest(credentials: Credentials) -> bool:
     """Say whether credentials, of whatever type, have a digest in place of their password."""
-    return credentials.type == MQTT_BASIC and _DIGEST in _kept(credentials)
+    # The text is looked at first because it need not be JSON: plugins may make such credentials, too.
+    return (
+        credentials.type == MQTT_BASIC and _DIGEST in (credentials.value or "") and _DIGEST in _kept(credentials)
+    )
 
 
 def with_digest(credentials: Credentials, *, drawn: bool = False) -> Credentials:
@@ -41,6 +44,19 @@ def with_digest(credentials: Credentials, *, drawn: bool = False) -> Credentials
     parts = _kept(credentials)
     digest = digest_of(parts.pop(_PASSWORD), drawn=drawn)
     return replace(credentials, value=_encode({**parts, _DIGEST: digest}), told=credentials.value)
+
+
+def credentials_with_digest(
+    id_: str, client_id: str, username: str, password: str, *, drawn: bool = False
+) -> Credentials:
+    """Return credentials of these parts under a look-up id, as `with_digest` does."""
+    names = {"clientId": client_id, "userName": username}
+    return Credentials(
+        MQTT_BASIC,
+        id_,
+        _encode({**names, _DIGEST: digest_of(password, drawn=drawn)}),
+        told=_encode({**names, _PASSWORD: password}),
+    )
 
 
 def has_password(credentials: Credentials) -> bool:
@@ -74,6 +90,8 @@ def in_place_of(current: Credentials, wanted: Credentials) -> Credentials:
     """
     if not has_digest(current) or wanted.type != MQTT_BASIC or has_digest(wanted):
         return wanted
+    if _names(wanted) == _names(current):
+        wanted = replace(wanted, id=current.id)  # its dialect may look it up in its own way
     if has_password(wanted):
         return with_digest(wanted)
     names = {name: part for name, part in _kept(wanted).items() if name != _PASSWORD}
@@ -82,9 +100,14 @@ def in_place_of(current: Credentials, wanted: Credentials) -> Credentials:
 
 def is_same(current: Credentials, wanted: Credentials) -> bool:
     """Say whether a device has what an administrator wants it to have, as far as anybody can know."""
-    if not has_digest(current) or wanted.id != current.id or wanted.type != MQTT_BASIC:
+    if not has_digest(current) or wanted.type != MQTT_BASIC or _names(wanted) != _names(current):
         return wanted == current
     return not has_password(wanted) or is_password(current, _kept(wanted)[_PASSWORD])
+
+
+def _names(credentials: Credentials) -> tuple[str | None, str | None]:
+    parts = _kept(credentials)
+    return parts.get("clientId") or None, parts.get("userName") or None
 
 
 def _kept(credentials: Credentials) -> dict[str, Any]:

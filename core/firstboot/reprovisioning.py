@@ -111,41 +111,23 @@ class Reprovisioning:
         if profile.rotation_grace:
             self._check_number(device, rows)
         renewed = await self._renew(current)
-        now_ms = self._clock.now_ms()
-        write = ReplaceCredentials(
-            device_id=device.id,
-            when=when,
-            replaces=rows[0].digest,
-            credentials=seal_credentials(self._keyring, renewed, device.public_id.bytes),
-            keep_old_until_ms=now_ms + milliseconds(profile.rotation_grace) if profile.rotation_grace else None,
-            at_ms=now_ms,
-            provisioned=True,
-            request_digest=digest,
-            audit=audit,
-        )
-        return write, renewed
+        grace = profile.rotation_grace
+        return self._replacing(device, rows, renewed, digest, audit, when=when, grace=grace), renewed
 
     async def take_over(
         self, device: Device, credentials: Credentials, digest: bytes | None, audit: AuditEntry
     ) -> Write:
         """Give a re-opened device the credentials of its new request; the old ones end."""
         current, rows = await self._credentials(device)
-        now_ms = self._clock.now_ms()
         if _same(credentials, current):
             return HandOut(
-                device_id=device.id, when=When.REOPENED, at_ms=now_ms, request_digest=digest, audit=audit
+                device_id=device.id,
+                when=When.REOPENED,
+                at_ms=self._clock.now_ms(),
+                request_digest=digest,
+                audit=audit,
             )
-        return ReplaceCredentials(
-            device_id=device.id,
-            when=When.REOPENED,
-            replaces=rows[0].digest,
-            credentials=seal_credentials(self._keyring, credentials, device.public_id.bytes),
-            keep_old_until_ms=None,
-            at_ms=now_ms,
-            provisioned=True,
-            request_digest=digest,
-            audit=audit,
-        )
+        return self._replacing(device, rows, credentials, digest, audit, when=When.REOPENED)
 
     async def give(
         self,
@@ -168,18 +150,7 @@ class Reprovisioning:
             return AppendAudit(audit)
         if grace:
             self._check_number(device, rows)
-        now_ms = self._clock.now_ms()
-        return ReplaceCredentials(
-            device_id=device.id,
-            when=When.ALWAYS,
-            replaces=rows[0].digest,
-            credentials=seal_credentials(self._keyring, issued, device.public_id.bytes),
-            keep_old_until_ms=now_ms + milliseconds(grace) if grace else None,
-            at_ms=now_ms,
-            provisioned=True,
-            request_digest=digest,
-            audit=audit,
-        )
+        return self._replacing(device, rows, issued, digest, audit, grace=grace)
 
     async def hand_over(
         self,
@@ -196,24 +167,39 @@ class Reprovisioning:
         Raises: `ProvisioningRefused` (``try-again``: somebody was faster).
         """
         current, rows = await self._credentials(device)
-        now_ms = self._clock.now_ms()
         if _same(issued, current):
             return HandOut(
                 device_id=device.id,
                 when=When.ALWAYS,
-                at_ms=now_ms,
+                at_ms=self._clock.now_ms(),
                 attributes=attributes,
                 request_digest=digest,
                 audit=audit,
             )
         if not _same(current, instead_of):
             raise ProvisioningRefused(f"Device {device.name!r} has just got other credentials.", code="try-again")
+        return self._replacing(device, rows, issued, digest, audit, attributes=attributes)
+
+    def _replacing(
+        self,
+        device: Device,
+        rows: list[FoundCredentials],
+        credentials: Credentials,
+        digest: bytes | None,
+        audit: AuditEntry,
+        *,
+        when: When = When.ALWAYS,
+        grace: timedelta = timedelta(),
+        attributes: tuple[Attribute, ...] = (),
+    ) -> ReplaceCredentials:
+        """Return the write after which a device has other credentials than the newest of ``rows``."""
+        now_ms = self._clock.now_ms()
         return ReplaceCredentials(
             device_id=device.id,
-            when=When.ALWAYS,
+            when=when,
             replaces=rows[0].digest,
-            credentials=seal_credentials(self._keyring, issued, device.public_id.bytes),
-            keep_old_until_ms=None,
+            credentials=seal_credentials(self._keyring, credentials, device.public_id.bytes),
+            keep_old_until_ms=now_ms + milliseconds(grace) if grace else None,
             at_ms=now_ms,
             provisioned=True,
             attributes=attributes,

@@ -93,7 +93,7 @@ class ResourceService:
 
         Raises: `InvalidValue`, `NotFound`, `VersionConflict`.
         """
-        check_value(dict(document), resource.kind, MAX_DOCUMENT_BYTES)
+        check_value(dict(document), "document", MAX_DOCUMENT_BYTES)
         changed = replace(resource, document=document, updated_at_ms=self._clock.now_ms())
         audit = self._audit("resource-updated", changed, actor)
         result = await self._commits.submit(
@@ -187,8 +187,8 @@ def new_resource(tenant_id: int, draft: ResourceDraft, at_ms: int) -> Resource:
     Raises: `InvalidValue`.
     """
     if not 0 < len(draft.name) <= MAX_NAME_LENGTH or not draft.name.isprintable():
-        raise InvalidValue(f"The name of a {draft.kind} has 1 to {MAX_NAME_LENGTH} visible characters.")
-    check_value(dict(draft.document), draft.kind, MAX_DOCUMENT_BYTES)
+        raise InvalidValue(f"A name has 1 to {MAX_NAME_LENGTH} visible characters.")
+    check_value(dict(draft.document), "document", MAX_DOCUMENT_BYTES)
     return Resource(
         id=0,
         tenant_id=tenant_id,

@@ -29,8 +29,8 @@ GENERATORS = "firstboot_credential_generators"
 CONFIG = Config({})
 BUILT_IN = [
     "access-token", "admin", "allow-create-new", "applications", "check-pre-provisioned", "claim-page", "coap",
-    "disabled", "http", "labels", "mqtt", "mqtt-basic", "storage-tortoise", "thingsboard", "x509-certificate",
-    "x509-certificate-chain", "x509-csr",
+    "disabled", "http", "labels", "mqtt", "mqtt-basic", "pool", "storage-tortoise", "thingsboard", "thinger",
+    "thingstream", "x509-certificate", "x509-certificate-chain", "x509-csr",
 ]  # fmt: skip
 
 
@@ -594,7 +594,7 @@ def test_pl_7_a_section_that_cannot_be_is_refused(sections: Any, said: str) -> N
     manager = managing({"acme": plugin(firstboot_config_sections=lambda: sections)})
 
     assert set(manager.config_sections()) == {
-        *CORE_SECTIONS, "claim_page", "coap", "http", "mqtt", "thingsboard", "x509_csr",
+        *CORE_SECTIONS, "claim_page", "coap", "http", "mqtt", "thingsboard", "thinger", "thingstream", "x509_csr",
     }  # fmt: skip
     assert refusal(manager).startswith(f"plugin 'acme': {said}")
 

@@ -50,6 +50,13 @@ def _call(
     return described
 
 
+def _download(summary: str) -> dict[str, Any]:
+    described = _call(summary, token=False)
+    content = {"application/x-pem-file": {"schema": {"type": "string"}}}
+    described["responses"]["200"] = {"description": "Certificates, PEM.", "content": content}
+    return described
+
+
 _PROVISIONING = {
     "type": "object",
     "required": ["provisionDeviceKey", "provisionDeviceSecret"],
@@ -83,6 +90,18 @@ _THING_WANTED = {
         "tags": {"type": "array", "items": {"type": "string"}},
     },
 }
+_CHIP = {
+    "type": "object",
+    "required": ["token", "messages"],
+    "properties": {
+        "token": {"type": "string", "minLength": 1},
+        "messages": {
+            "type": "object",
+            "required": ["UBX-SEC-UNIQID", "UBX-MON-VER"],
+            "properties": {name: {"type": "string"} for name in ("UBX-SEC-UNIQID", "UBX-MON-VER")},
+        },
+    },
+}
 
 DEVICE_PATHS: Mapping[str, dict[str, Any]] = {
     "/api/v1/provision": {
@@ -114,5 +133,13 @@ DEVICE_PATHS: Mapping[str, dict[str, Any]] = {
     "/ztp/cloudlocate/credentials": {
         "post": _call("Get a Thing of Thingstream's CloudLocate", token=False, body=_THING_WANTED, answers=True),
     },
+    "/ztp/pointperfect/credentials": {
+        "post": _call("Get a Thing of Thingstream's PointPerfect", token=False, body=_THING_WANTED, answers=True),
+    },
+    "/ztp/assistnow/credentials": {
+        "post": _call("Get a chipcode of Thingstream's AssistNow", token=False, body=_CHIP, answers=True),
+    },
+    "/ztp/ca.pem": {"get": _download("Download the authority that devices are to trust")},
+    "/repository/AmazonRootCA1.pem": {"get": _download("Download it, where Thingstream's devices look for it")},
 }
 """Paths and what stands there in the document."""

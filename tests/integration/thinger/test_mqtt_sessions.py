@@ -116,7 +116,7 @@ BAD: dict[str, tuple[bytes, dict[str, Any]]] = {
     "no device": (b'{"id":1}', {"id": 1, "status": 400, "message": "missing field: device"}),
     "no credentials": (
         b'{"id":1,"device":"meter1"}',
-        {"id": 1, "status": 400, "message": "missing field: credentials"},
+        {"id": 1, "status": 400, "device": "meter1", "message": "missing field: credentials"},
     ),
     "bad id": (b'{"id":1,"device":"m 1","credentials":"secret1"}',
                {"id": 1, "status": 400, "message": "invalid device id"}),

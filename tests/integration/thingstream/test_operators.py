@@ -35,6 +35,7 @@ async def test_a_profile_has_the_options_that_it_was_made_with(each_fleet: Fleet
         **OPTIONS,
         "profile": "trackers-eu",
         "deviceType": "CloudLocate",
+        "format": None,
         "things": 0,
         "url": f"http://localhost:{each_fleet.server.http_port}/ztp/cloudlocate/credentials",
     }

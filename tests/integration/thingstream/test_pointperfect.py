@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from dataclasses import replace
+from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
+import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
 from cryptography.x509.oid import NameOID
 from tests.integration.provisioning.fake_clock import FakeClock
 from tests.integration.thingstream.fleet import ROOM, Fleet, fleet_of
 from tests.integration.thingstream.rovers import MAC, POINTPERFECT, corrections, got, refused
 
+from firstboot.certificate_signing import key_usage, pem_of
+from firstboot.moments import as_datetime
 from firstboot_plugins.dialects.thingstream.dynamic_keys import DURATION_MS
 from firstboot_plugins.dialects.thingstream.services import Thingstream
 
@@ -132,6 +145,41 @@ async def test_check_7_the_body_is_small_enough_with_every_region(tmp_path: Path
     described = " ".join(each["description"] for each in answer.json()["subscriptions"])
     for region in ("EU", "US", "KR", "AU", "Japan"):
         assert f"correction topic for {region}" in described
+
+
+async def test_check_7_the_body_is_small_enough_with_the_longest_certificate_of_an_authority_of_one_s_own(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    name = x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "o" * 64),
+            x509.NameAttribute(NameOID.COMMON_NAME, "c" * 64),
+        ]
+    )
+    key, day = rsa.generate_private_key(65_537, 4096), timedelta(days=1)
+    now = as_datetime(clock.now_ms)
+    ca = (
+        x509.CertificateBuilder(
+            name, name, key.public_key(), x509.random_serial_number(), now - day, now + 9 * day
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(key_usage(key_cert_sign=True, crl_sign=True), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    key_pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    plans = {"world": {"regions": ["eu", "us", "kr", "au", "jp"]}}
+    async with fleet_of(tmp_path, clock=clock.clock, thingstream={**ROOM, "plans": plans}) as fleet:
+        await fleet.server.services.certificates.install(pem_of(ca), key_pem)
+        profile = await corrections(fleet, plan="world")
+
+        answer = await fleet.ask({"token": profile.token, "hardwareId": MAC}, path=POINTPERFECT)
+
+    assert len(answer.content) < 6000
+    told = answer.json()
+    check_pair(told)
+    described = {each["description"] for each in told["subscriptions"] if "description" in each}
+    assert "L-band + IP correction topic for Japan region" in described
+    assert {"path": "/pp/Lb/jp/clk"} in told["subscriptions"]
 
 
 async def test_check_7_both_keys_are_there_and_the_next_one_follows_the_current_one(
@@ -284,3 +332,36 @@ async def test_a_profile_with_a_pool_makes_no_thing_of_pointperfect(fleet: Fleet
     await services.provisioning.reload_profiles()
 
     assert await refused(fleet, profile.token) == (403, "Not allowed")
+
+
+async def test_a_repeat_is_bound_by_the_limits_of_its_profile_and_its_refusal_is_audited(fleet: Fleet) -> None:
+    profile = await corrections(fleet)
+    await got(fleet, profile.token, hardwareId=MAC)
+    services = fleet.server.services
+    stored = next(each for each in await services.profiles.all(1) if each.name == profile.name)
+    limits = replace(stored.limits, allowed_networks=(ip_network("192.0.2.0/24"),))
+    await services.profiles.update(replace(stored, limits=limits), actor="test")
+    await services.provisioning.reload_profiles()
+
+    assert await refused(fleet, profile.token) == (403, "Invalid token")
+
+    await fleet.server.core.commits.drain()
+    rows = [row.entry for row in await fleet.server.audit()]
+    (refusal,) = (each for each in rows if each.event == "provisioning-refused")
+    assert (refusal.profile, refusal.code) == (profile.name, "network-not-allowed")
+
+
+async def test_no_secret_of_an_answer_is_in_the_log_or_the_audit(
+    fleet: Fleet, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    spartn, rtcm = await corrections(fleet), await corrections(fleet, "rtcm", format="RTCM")
+    told = [await got(fleet, spartn.token, hardwareId=MAC) for _ in range(2)]
+    stream = (await got(fleet, rtcm.token, hardwareId="stream"))["rtcmCredentials"]
+
+    secrets = [each["privateKey"].splitlines()[3] for each in told]
+    secrets += [each["dynamickeys"][name]["value"] for each in told for name in ("current", "next")]
+    secrets += [stream["password"], spartn.token, rtcm.token]
+    said = caplog.text + str([vars(each) for each in caplog.records]) + str(await fleet.server.audit())
+    assert "device provisioned" in said
+    assert not any(secret in said for secret in secrets)

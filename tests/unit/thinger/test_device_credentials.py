@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
 
 from firstboot.credentials import Holder
 from firstboot.errors import ProvisioningRefused
-from firstboot.model import Credentials, WantedCredentials
+from firstboot.model import DIALECT, Credentials, WantedCredentials
 from firstboot.profiles import plain_profile
-from firstboot_plugins.credentials.lookup_ids import mqtt_basic_id
-from firstboot_plugins.dialects.thinger.credentials import ThingerCredentials, account_login, opened_by
+from firstboot_plugins.dialects.thinger.credentials import ThingerCredentials, account_login, login_id, opened_by
 
 
 async def _nothing(*asked: object) -> None:
@@ -21,7 +21,7 @@ async def _nothing(*asked: object) -> None:
 HOLDER = Holder(
     name="meter1",
     public_id=UUID(int=1),
-    profile=plain_profile(1, "thinger"),
+    profile=replace(plain_profile(1, "thinger"), details={DIALECT: "thinger"}),
     now_ms=0,
     certify=_nothing,  # type: ignore[arg-type]
 )
@@ -33,8 +33,8 @@ def issued(password: str | None = None) -> Credentials:
 
 
 def test_tg_6_1_account_device_and_credential_are_the_login() -> None:
-    assert issued("a good secret") == account_login("alice", "meter1", "a good secret")
-    assert issued("a good secret").id == mqtt_basic_id("meter1", "alice")
+    assert opened_by(issued("a good secret"), "alice", "meter1", "a good secret")
+    assert issued("a good secret").id == login_id(1, "meter1")
     assert ThingerCredentials().reveal(issued("a good secret")) == {
         "clientId": "meter1",
         "userName": "alice",
@@ -50,7 +50,7 @@ def test_tg_12_4_a_password_that_is_not_given_is_drawn_and_hard_to_guess() -> No
 
 
 def test_tg_6_1_a_login_is_compared_in_all_its_parts() -> None:
-    own = account_login("alice", "meter1", "secret")
+    own = account_login(1, "alice", "meter1", "secret")
 
     assert opened_by(own, "alice", "meter1", "secret")
     assert not opened_by(own, "alice", "meter1", "Secret")

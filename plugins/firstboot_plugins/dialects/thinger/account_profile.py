@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from firstboot.app import Services
-from firstboot.errors import AlreadyExists, NotFound
+from firstboot.errors import AlreadyExists, NotFound, VersionConflict
 from firstboot.model import DIALECT, DeviceProfile, Tenant
 from firstboot.profiles import plain_profile
 
@@ -18,7 +18,7 @@ class AccountProfiles:
     """Finds each account's profile, and makes it when it is needed first.
 
     It has no provision key, so that nobody gets a device with it who has no token. One of this name that an
-    operator has made beforehand is taken as it is: with limits, or with another strategy.
+    operator has made beforehand is taken with its limits, and its devices speak this dialect from then on.
     """
 
     def __init__(self, services: Services, name: str) -> None:
@@ -33,10 +33,20 @@ class AccountProfiles:
         Raises: `Unavailable`, `InvalidValue` (`LimitReached`) when the account has as many as it may have.
         """
         profile = self._services.profile_directory.get(self._ids.get(account.id, 0))
-        if profile is None or profile.name != self._name:
+        if profile is None or profile.name != self._name or profile.details.get(DIALECT) != NAME:
             profile = self._look_for(account) or await self._make(account)
+            if DIALECT not in profile.details:
+                profile = await self._adopt(account, profile)
             self._ids[account.id] = profile.id
         return profile
+
+    async def _adopt(self, account: Tenant, profile: DeviceProfile) -> DeviceProfile:
+        """Have the devices of a profile that an operator has made speak this dialect."""
+        ours = replace(profile, details={**profile.details, DIALECT: NAME})
+        with suppress(VersionConflict):  # somebody has changed it just now: the next request tries again
+            await self._services.profiles.update(ours, expected_version=profile.version, actor="server")
+        await self._services.provisioning.reload_profiles()
+        return self._look_for(account) or profile
 
     def _look_for(self, account: Tenant) -> DeviceProfile | None:
         for profile in self._services.profile_directory.all():

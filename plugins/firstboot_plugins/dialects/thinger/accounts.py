@@ -33,6 +33,8 @@ class Accounts:
         Raises: `Unavailable`.
         """
         try:
-            return await self._tenants.get(tenant_id)
+            found = await self._tenants.get(tenant_id)
         except NotFound:
             return None
+        self._by_name.setdefault(found.name, found)
+        return found

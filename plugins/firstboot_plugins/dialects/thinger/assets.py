@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -140,10 +141,29 @@ class Assets(Documents):
         super().__init__(thinger, kind)
         self.mirror = ResourceMirror(kind.resource, thinger.services.storage, thinger.services.changes)
         thinger.load_first(self.mirror.load)
+        self.most = thinger.config.max_assets
+        self._counts: Counter[int] = Counter()
+        """How many each account has, by the account's id."""
+        self.mirror.on_change(self._count)
+
+    def room(self, account: Tenant) -> int:
+        """Return how many more an account may have. Those that are made at this moment may not be counted yet."""
+        return max(0, self.most - self._counts[account.id])
+
+    def check_room(self, account: Tenant) -> None:
+        """See `Documents.check_room`."""
+        if not self.room(account):
+            raise ThingerError(400, f"{self.kind.id} limit reached")
+
+    def _count(self, before: Resource | None, after: Resource | None) -> None:
+        if before is None and after is not None:
+            self._counts[after.tenant_id] += 1
+        elif before is not None and after is None:
+            self._counts[before.tenant_id] -= 1
 
     def missing(self, account: Tenant, id_: str) -> Sequence[ResourceDraft]:
-        """Return what makes an asset that a device names, if it is not there."""
-        if not id_ or self.mirror.find(account.id, id_) is not None:
+        """Return what makes an asset that a device names, if it is not there and there is room for it."""
+        if not id_ or self.mirror.find(account.id, id_) is not None or not self.room(account):
             return []
         return [ResourceDraft(kind=self.kind.resource, name=id_, document={})]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from firstboot.errors import NotFound
@@ -22,19 +21,7 @@ class Buckets(Assets):
 
     def __init__(self, thinger: Thinger) -> None:
         super().__init__(thinger, BUCKET)
-        self._most = thinger.config.max_buckets
-        self._counts: Counter[int] = Counter()
-        """How many each account has, by the account's id."""
-        self.mirror.on_change(self._count)
-
-    def room(self, account: Tenant) -> int:
-        """Return how many more an account may have. Those that are made at this moment may not be counted yet."""
-        return max(0, self._most - self._counts[account.id])
-
-    def check_room(self, account: Tenant) -> None:
-        """See `Documents.check_room`."""
-        if not self.room(account):
-            raise bucket_limit()
+        self.most = thinger.config.max_buckets
 
     async def existing(self, account: Tenant, bucket_id: str) -> Resource:
         """Return a bucket.
@@ -62,12 +49,6 @@ class Buckets(Assets):
             return False
         await self._resources.append(bucket, [ResourceRow(at_ms, value)])
         return True
-
-    def _count(self, before: Resource | None, after: Resource | None) -> None:
-        if before is None and after is not None:
-            self._counts[after.tenant_id] += 1
-        elif before is not None and after is None:
-            self._counts[before.tenant_id] -= 1
 
 
 def is_on(bucket: Resource) -> bool:

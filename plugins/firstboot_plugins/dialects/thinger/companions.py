@@ -54,27 +54,21 @@ class Companions:
     ) -> list[ResourceDraft]:
         """Return the buckets that a product gives to a device, by the second half of their ids.
 
-        What they do not say is as with a bucket of which only the name is given.
+        What they do not say is as with a bucket of which only the name is given; so is where their data comes
+        from, unless that is a topic: other sources of thinger.io's products are programs that run there.
 
         Raises: `ThingerError` (400).
         """
-        drafts = []
-        for id_, wanted in buckets.items():
-            body = _plain(id_, template)
-            body |= {name: wanted[name] for name in ("backend", "retention") if name in wanted}
-            if "tags" in wanted:
-                body["config"] = {**body["config"], "tags": wanted["tags"]}
-            drafts.append(_draft(BUCKET, body))
-        return drafts
+        texts = {"device": template["device"], "user": account_name, "name": template["name"]}
+        return [product_bucket(id_, wanted, template, texts) for id_, wanted in buckets.items()]
 
     def fit(self, account: Tenant, drafts: Sequence[ResourceDraft]) -> list[bool]:
         """Say of each whether it is within what the account may have."""
-        room = self._buckets.room(account)
-        fit = []
+        room, new, fit = self._buckets.room(account), set[str](), []
         for draft in drafts:
-            is_new = draft.kind == BUCKET.resource and self._buckets.mirror.find(account.id, draft.name) is None
-            fit.append(not is_new or room > 0)
-            room -= is_new
+            if draft.kind == BUCKET.resource and self._buckets.mirror.find(account.id, draft.name) is None:
+                new.add(draft.name)
+            fit.append(draft.name not in new or len(new) <= room)
         return fit
 
     def fitting(self, account: Tenant, drafts: Sequence[ResourceDraft]) -> list[ResourceDraft]:
@@ -123,6 +117,22 @@ def companion_id(device: str, name: str) -> str:
     Raises: `ThingerError` (400) for a name that is too long.
     """
     return checked_id(filled_id(f"{{device}}_{name}", {"device": device}), "bucket")
+
+
+def product_bucket(
+    id_: str, wanted: Mapping[str, Any], template: Mapping[str, Any], texts: Texts
+) -> ResourceDraft:
+    """Return the bucket that a product gives to a device.
+
+    Raises: `ThingerError` (400).
+    """
+    body = _plain(checked_id(id_, "bucket"), template)
+    body |= {name: wanted[name] for name in ("backend", "retention") if name in wanted}
+    config, data = body["config"], wanted.get("data")
+    if isinstance(data, dict) and data.get("source") == MQTT and "topic" in data:
+        config = {"source": MQTT, "topic": filled_topic(data["topic"], texts)}
+    body["config"] = config | ({"tags": wanted["tags"]} if "tags" in wanted else {})
+    return _draft(BUCKET, body)
 
 
 def _list(template: Mapping[str, Any], name: str) -> list[Any]:

@@ -68,6 +68,10 @@ class ThingerConfig:
     max_buckets: Count = 10_000
     """Buckets of one account."""
 
+    max_assets: Count = 10_000
+    """Asset types of one account, groups, and products: of each kind. Types and groups beyond are not made by
+    themselves."""
+
     max_collecting: Count = 100
     """Buckets of one account that take one message; more that listen to its topic take none."""
 

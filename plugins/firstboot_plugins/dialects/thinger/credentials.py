@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, NoReturn
 
-from firstboot.credentials import Holder
+from firstboot.credentials import Holder, refuse_control_characters
 from firstboot.errors import ProvisioningRefused
 from firstboot.model import DIALECT, Credentials, WantedCredentials
-from firstboot.mqtt_passwords import is_password, parts_of, with_digest
+from firstboot.mqtt_passwords import credentials_with_digest, is_password, parts_of
 from firstboot.secret import random_text
 from firstboot_plugins.credentials.mqtt_basic import PASSWORD_LENGTH, MqttBasic
 from firstboot_plugins.dialects.thinger.account_profile import NAME
@@ -60,16 +59,13 @@ class ThingerCredentials:
         return _MQTT_BASIC.reveal(credentials)
 
 
-def account_login(
-    tenant_id: int, account: str, device: str, password: str, *, drawn: bool = False
-) -> Credentials:
+def account_login(tenant_id: int, account: str, device: str, password: str, *, drawn: bool = False) -> Credentials:
     """Return what a device of an account logs in with; nobody can read the password in it (contract 6.2).
 
     Raises: `ProvisioningRefused` (``bad-credentials-request``) for control characters.
     """
-    wanted = WantedCredentials(type="MQTT_BASIC", client_id=device, username=account, password=password)
-    credentials = replace(_MQTT_BASIC.issue(wanted), id=login_id(tenant_id, device))
-    return with_digest(credentials, drawn=drawn)
+    refuse_control_characters(device, account, password)
+    return credentials_with_digest(login_id(tenant_id, device), device, account, password, drawn=drawn)
 
 
 def login_id(tenant_id: int, device: str) -> str:

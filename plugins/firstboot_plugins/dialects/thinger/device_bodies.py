@@ -43,6 +43,9 @@ class OnConflict(enum.StrEnum):
     REPLACE = "replace"
 
 
+_TYPES, _CONFLICTS = frozenset(DeviceType), frozenset(OnConflict)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewDevice:
     """A device that is to be made."""
@@ -111,7 +114,7 @@ def ensured_device(body: object, device_id: str) -> EnsuredDevice:
     fields = BodyFields(body, _OLD_NAMES)
     _same_id(fields, device_id)
     on_conflict = fields.text("on_conflict")
-    if on_conflict is not None and on_conflict not in set(OnConflict):
+    if on_conflict is not None and on_conflict not in _CONFLICTS:
         raise ThingerError(400, "invalid field: on_conflict")
     companions = {name: sent for name in ("buckets", "dashboards") if (sent := fields.take(name)) is not None}
     atomic, check = fields.flag("atomic") or False, fields.flag("check") or False
@@ -151,7 +154,7 @@ def _new_device(fields: BodyFields, device_id: str | None, *, needs_credentials:
     if device_id is None:
         raise ThingerError(400, "missing field: device")
     type_ = fields.text("type")
-    if type_ is not None and type_ not in set(DeviceType):
+    if type_ is not None and type_ not in _TYPES:
         raise ThingerError(400, "invalid field: type")
     kind = DeviceType(type_ or DeviceType.GENERIC)
     credentials = None

@@ -13,6 +13,7 @@ from firstboot.model import DIALECT, DeviceProfile, ProfileLimits, Tenant
 from firstboot.profiles import with_strategy
 from firstboot.secret import Secret
 from firstboot_plugins.dialects.thinger.account_profile import NAME
+from firstboot_plugins.dialects.thinger.config import ThingerConfig
 from firstboot_plugins.dialects.thinger.errors import not_found
 
 _RETIRED = "retired"
@@ -80,6 +81,8 @@ class DialectProfiles:
         Raises: `AlreadyExists`, `InvalidValue`, `Unavailable`.
         """
         profiles = self._services.profiles
+        if draft.name == self._services.config.section(ThingerConfig).profile:
+            raise AlreadyExists("The name is that of the profile of the account's other devices.")
         try:
             made = await profiles.save_new(draft, secret=secret, actor=actor)
         except AlreadyExists:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 
 from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from firstboot import json_profile
@@ -28,6 +29,7 @@ DIALECT = "thinger"
 ACCOUNT = "user"
 """Name of the path parameter with the account."""
 _HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _BODILESS = frozenset({"GET", "HEAD", "DELETE"})
 
 
@@ -170,7 +172,7 @@ async def read_bytes(request: Request, most: int) -> bytes:
 
 def json_answer(value: Any, status: int = 200) -> Response:
     """Return an answer. Its status is 200 even when something was made: clients compare (contract section 1)."""
-    return JSONResponse(value, status, headers=_HEADERS)
+    return Response(_encode(value).encode(), status, media_type="application/json", headers=_HEADERS)
 
 
 def error_answer(error: ThingerError) -> Response:

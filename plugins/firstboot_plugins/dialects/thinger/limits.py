@@ -23,18 +23,20 @@ class Pace:
         self._due: OrderedDict[str, float] = OrderedDict()
         """When the next request of a key would come at the even pace."""
 
-    def wait_s(self, key: str) -> float:
-        """Return how long the next request of a key has to wait; 0: not at all."""
+    def wait_s(self, *keys: str) -> float:
+        """Return how long the next request has to wait that is of each of the keys; 0: not at all."""
         now = self._monotonic()
-        return max(0.0, self._due.get(key, now) - self._slack_s - now)
+        due = max([self._due.get(key, now) for key in keys])
+        return max(0.0, due - self._slack_s - now)
 
-    def take(self, key: str) -> None:
-        """Count a request of a key."""
+    def take(self, *keys: str) -> None:
+        """Count a request of each of the keys."""
         now = self._monotonic()
-        self._due[key] = max(now, self._due.get(key, now)) + self._interval_s
-        self._due.move_to_end(key)
-        if len(self._due) > MAX_KEYS:
-            self._due.popitem(last=False)
+        for key in keys:
+            self._due[key] = max(now, self._due.get(key, now)) + self._interval_s
+            self._due.move_to_end(key)
+            if len(self._due) > MAX_KEYS:
+                self._due.popitem(last=False)
 
 
 class Limits:
@@ -73,8 +75,7 @@ class Limits:
 
 
 def _take(pace: Pace, *keys: str) -> None:
-    wait_s = max(pace.wait_s(key) for key in keys)
+    wait_s = pace.wait_s(*keys)
     if wait_s > 0:
         raise too_many(math.ceil(wait_s))
-    for key in keys:
-        pace.take(key)
+    pace.take(*keys)

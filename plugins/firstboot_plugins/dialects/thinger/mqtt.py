@@ -15,7 +15,8 @@ from firstboot.sessions import device_owner
 from firstboot_plugins.credentials.lookup_ids import mqtt_basic_id
 from firstboot_plugins.dialects.thinger.account_profile import NAME
 from firstboot_plugins.dialects.thinger.askers import Asker
-from firstboot_plugins.dialects.thinger.credentials import opened_by
+from firstboot_plugins.dialects.thinger.body_fields import is_id
+from firstboot_plugins.dialects.thinger.credentials import login_id, opened_by
 from firstboot_plugins.dialects.thinger.errors import ThingerError
 from firstboot_plugins.dialects.thinger.provision_session import ProvisionSession
 from firstboot_plugins.dialects.thinger.shared import Thinger
@@ -49,12 +50,12 @@ class ThingerMqtt:
             return None
         origin = replace(origin, dialect=self.name)
         password = connect.password.decode("utf-8", "surrogateescape")
-        match = await self._find(client_id, username)
-        if match is not None and (login := await self._device(match, username, password)) is not None:
-            return login
         account = await self._account(username)
         if account is None:
             return None
+        match = await self._find(account, client_id)
+        if match is not None and (login := await self._device(match, username, password)) is not None:
+            return login
         await self._thinger.ready()
         if (asker := await self._asker(account, password, origin)) is not None:
             return self._provisioning(asker)
@@ -62,7 +63,7 @@ class ThingerMqtt:
             return None  # a device of this name that speaks another dialect
         try:
             if match is None and await self._make(account, client_id, password, origin):
-                match = await self._find(client_id, username)
+                match = await self._find(account, client_id)
                 if match is not None and (login := await self._device(match, username, password)) is not None:
                     return login
         except ThingerError as error:
@@ -73,9 +74,14 @@ class ThingerMqtt:
 
     # -- devices -----------------------------------------------------------------------------------
 
-    async def _find(self, client_id: str, username: str) -> Match | None:
-        id_ = mqtt_basic_id(client_id, username)
-        return (await self._services.logins.find(id_)).get(id_)
+    async def _find(self, account: Tenant, client_id: str) -> Match | None:
+        """Return the device of the account that has this login: one of ours, else one that others have made."""
+        if not is_id(client_id):  # which keeps wildcards and levels out of topics that begin with it, too
+            return None
+        ours, theirs = login_id(account.id, client_id), mqtt_basic_id(client_id, account.name)
+        found = await self._services.logins.find(ours, theirs)
+        match = found.get(ours) or found.get(theirs)
+        return match if match is not None and match.found.tenant_id == account.id else None
 
     def _is_ours(self, match: Match) -> bool:
         # A device may bring credentials of this form in other dialects, too, and gets no account with them.

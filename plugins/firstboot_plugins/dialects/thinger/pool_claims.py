@@ -14,6 +14,7 @@ from firstboot.pools import check_hardware_id
 from firstboot.secret import Secret
 from firstboot_plugins.dialects.thinger.askers import Asker
 from firstboot_plugins.dialects.thinger.belongings import Belongings
+from firstboot_plugins.dialects.thinger.body_fields import is_id
 from firstboot_plugins.dialects.thinger.credentials import THINGER
 from firstboot_plugins.dialects.thinger.errors import ThingerError
 from firstboot_plugins.dialects.thinger.mqtt_address import mqtt_address
@@ -129,9 +130,12 @@ class PoolClaims:
         if hardware_id is None:
             raise ThingerError(400, "missing field: hardware_id")
         try:
-            return profile, check_hardware_id(hardware_id if isinstance(hardware_id, str) else "")
+            hardware = check_hardware_id(hardware_id if isinstance(hardware_id, str) else "")
+            if not _may_name_a_device(PoolOptions.of(profile), hardware):
+                raise InvalidValue("The name of its device would be no id.")
         except InvalidValue:
             raise ThingerError(400, "invalid field: hardware_id") from None
+        return profile, hardware
 
     async def _add_companions(self, asker: Asker, profile: DeviceProfile, made: Provisioned) -> None:
         """Make what stands beside the device, where it is not there: a device that asks again tries that again."""
@@ -149,3 +153,8 @@ class PoolClaims:
                 "not all that belongs to a claimed device could be made",
                 extra={"device": made.device_name, "reason": str(error)},
             )
+
+
+def _may_name_a_device(options: PoolOptions, hardware_id: str) -> bool:
+    pattern = options.id_pattern if options.on_empty is OnEmpty.CREATE else None
+    return pattern is None or is_id(pattern.name(1, hardware_id))

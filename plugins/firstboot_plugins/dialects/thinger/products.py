@@ -9,9 +9,8 @@ from firstboot.errors import InvalidValue
 from firstboot.model import Resource, Tenant
 from firstboot.profiles import compile_name_pattern
 from firstboot_plugins.dialects.thinger.assets import AssetKind, Assets, Document, named
-from firstboot_plugins.dialects.thinger.body_fields import BodyFields, checked_id
-from firstboot_plugins.dialects.thinger.bucket_documents import WRITE, read_bucket
-from firstboot_plugins.dialects.thinger.companions import companion_id
+from firstboot_plugins.dialects.thinger.body_fields import BodyFields
+from firstboot_plugins.dialects.thinger.companions import product_bucket
 from firstboot_plugins.dialects.thinger.errors import ThingerError
 from firstboot_plugins.dialects.thinger.placeholders import MAX_ID_LENGTH
 
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
     from firstboot_plugins.dialects.thinger.shared import Thinger
 
 MAX_PATTERN_LENGTH = 512
+_SAMPLE = {"device": "x" * MAX_ID_LENGTH, "user": "", "name": "", "type": "MQTT"}
+"""The device for which it is hardest to make buckets."""
 
 
 class Products(Assets):
@@ -111,12 +112,9 @@ def _check_rule(rule: Any) -> None:
 
 def _check_bucket(id_: str, bucket: Any) -> None:
     """Refuse what no device could have a bucket by."""
-    companion_id("x" * MAX_ID_LENGTH, checked_id(id_, "bucket"))
-    body = {"name": "", "enabled": _member(bucket, "enabled", True), "config": {"source": WRITE}}
-    body |= {name: bucket[name] for name in ("backend", "retention") if name in bucket}
-    if "tags" in bucket:
-        body["config"] = {"source": WRITE, "tags": bucket["tags"]}
-    read_bucket(BodyFields(body), None)
+    if not isinstance(_member(bucket, "enabled", True), bool):
+        raise ThingerError(400, "invalid field: enabled")
+    product_bucket(id_, bucket, _SAMPLE, _SAMPLE)
 
 
 def _member(value: Any, name: str, default: Any) -> Any:

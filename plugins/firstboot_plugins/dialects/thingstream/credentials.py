@@ -11,7 +11,7 @@ from uuid import UUID
 from firstboot.credentials import Holder
 from firstboot.errors import ProvisioningRefused
 from firstboot.model import DIALECT, Credentials, WantedCredentials
-from firstboot.mqtt_passwords import parts_of, with_digest
+from firstboot.mqtt_passwords import credentials_with_digest, parts_of
 from firstboot.secret import random_text
 from firstboot_plugins.credentials.lookup_ids import mqtt_basic_id
 from firstboot_plugins.dialects.thingstream.settings import NAME
@@ -34,8 +34,10 @@ def thing_credentials(public_id: UUID, user_name: str | None = None) -> Credenti
     All three parts are in the look-up id or compared at login: the broker takes the matching triple only.
     """
     user_name = user_name or random_text(USER_NAME_LENGTH, _USER_NAME_LETTERS)
-    credentials = basic_credentials(thing_id(public_id), user_name, random_text(PASSWORD_LENGTH))
-    return with_digest(credentials, drawn=True)
+    client_id = thing_id(public_id)
+    return credentials_with_digest(
+        mqtt_basic_id(client_id, user_name), client_id, user_name, random_text(PASSWORD_LENGTH), drawn=True
+    )
 
 
 def basic_credentials(client_id: str, user_name: str, password: str) -> Credentials:

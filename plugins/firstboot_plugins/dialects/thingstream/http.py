@@ -37,6 +37,7 @@ VARIANTS: Mapping[str, Callable[[Services], Variant]] = {
 """The services by their names in paths."""
 _HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 _JSON = "application/json"
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 _TEXTS = {500: INTERNAL, 503: UNAVAILABLE}
 
 
@@ -112,7 +113,7 @@ class Requests:
             raise
         told = await variant.answer(wish, proven, Asked(self._digest(payload)), origin)
         self._count(proven)
-        return Response(json.dumps(told, separators=(",", ":")).encode(), media_type=_JSON, headers=_HEADERS)
+        return Response(_encode(told).encode(), media_type=_JSON, headers=_HEADERS)
 
     def _count(self, proven: Proven) -> None:
         self._thingstream.uses.count(proven.profile, proven.token.id)
@@ -134,7 +135,7 @@ def _error(request: Request, error: ZtpError) -> Response:
     if error.retry_after_s:
         headers["retry-after"] = str(error.retry_after_s)
     if _JSON in request.headers.get("accept", "").lower():
-        body = json.dumps({"message": error.text}, separators=(",", ":"))
+        body = _encode({"message": error.text})
         return Response(body, error.status, media_type=_JSON, headers=headers)
     return Response(error.text, error.status, media_type="text/plain", headers=headers)
 

@@ -28,6 +28,7 @@ class KeyStock:
         self._size = size
         self._ready: deque[DeviceKey] = deque()
         self._making = asyncio.Semaphore(_AT_ONCE)
+        self._filling = asyncio.Lock()
 
     def __len__(self) -> int:
         return len(self._ready)
@@ -41,8 +42,9 @@ class KeyStock:
 
     async def fill(self) -> None:
         """Make what is missing, one key after the other."""
-        while len(self._ready) < self._size:
-            self._ready.append(await asyncio.to_thread(make_key))
+        async with self._filling:
+            while len(self._ready) < self._size:
+                self._ready.append(await asyncio.to_thread(make_key))
 
 
 def make_key() -> DeviceKey:

@@ -35,6 +35,14 @@ class Subscription:
 
     description: str
     path: str
+    is_part: bool = False
+    """Whether it is a part of what another topic has as a whole."""
+
+    def to_json(self, *, brief: bool = False) -> dict[str, str]:
+        """Return it as devices read it; ``brief``: a part without its description."""
+        if brief and self.is_part:
+            return {"path": self.path}
+        return {"description": self.description, "path": self.path}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +77,7 @@ class Plan:
             of_region, topic = f"topic for {_REGION_WORDS[region]} region", f"/pp/{source}/{region.value}"
             yield Subscription(f"{words} correction {of_region}", topic)
             for part, what in _PARTS:
-                yield Subscription(f"{words} {what} {of_region}", f"{topic}/{part}")
+                yield Subscription(f"{words} {what} {of_region}", f"{topic}/{part}", is_part=True)
         if self.has_lband:
             yield Subscription("L-band frequencies topic", "/pp/frequencies/Lb")
 

@@ -49,6 +49,7 @@ def firstboot_periodic_jobs(services: Services) -> Iterable[PeriodicJob]:
     return [
         PeriodicJob(run=thingstream.endings.sweep, interval=_UPKEEP_INTERVAL),
         PeriodicJob(run=thingstream.uses.write, interval=_UPKEEP_INTERVAL, at_stop=True),
+        PeriodicJob(run=thingstream.stock_keys, interval=_UPKEEP_INTERVAL),
     ]
 
 

@@ -16,7 +16,7 @@ from firstboot.secret import LOWER_ALPHANUMERIC, Secret, random_text
 from firstboot.storage import DeleteResource
 from firstboot_plugins.dialects.thingstream import uses
 from firstboot_plugins.dialects.thingstream.requests import read_tags
-from firstboot_plugins.dialects.thingstream.settings import Settings, settings_of
+from firstboot_plugins.dialects.thingstream.settings import DeviceType, Settings, settings_of
 from firstboot_plugins.dialects.thingstream.tokens import new_token, rotated
 from firstboot_plugins.dialects.thingstream.whitelist import replace_list
 
@@ -84,13 +84,11 @@ class ThingstreamProfiles:
         token, text = new_token(self._core.keyring, self._core.clock.now_ms(), expires_ms=expires_ms)
         settings = replace(_checked(settings), tokens=(token,), whitelisted=hardware_codes is not None)
         draft = replace(
-            plain_profile(tenant_id, name),
+            _plain(tenant_id, name, settings),
             strategy=STRATEGY,
             description=clean_name(title) if title else "",
             details=settings.to_details(),
             limits=ProfileLimits(max_devices=max_things or None),
-            # The broker ends former certificates when the new one connects, whenever that is.
-            rotation_grace=FORMER_CERTIFICATE_LIFE,
         )
         profile = await self._core.profiles.save_new(draft, secret=None, actor=actor)
         if hardware_codes is not None:
@@ -185,6 +183,13 @@ class ThingstreamProfiles:
         # The name is free for another.
         name = f"{profile.name}{_DELETED}{random_text(6, LOWER_ALPHANUMERIC)}"
         await core.profiles.set_enabled(replace(profile, name=name), False, actor=actor)
+
+
+def _plain(tenant_id: int, name: str, settings: Settings) -> DeviceProfile:
+    plain = plain_profile(tenant_id, name)
+    # The broker ends former certificates when the new one connects, whenever that is.
+    has_certificates = settings.device_type is DeviceType.POINTPERFECT
+    return replace(plain, rotation_grace=FORMER_CERTIFICATE_LIFE) if has_certificates else plain
 
 
 def _checked(settings: Settings) -> Settings:

@@ -77,15 +77,20 @@ class Retrieval:
         Raises: `ProvisioningRefused` (`Deactivated`; ``already-provisioned``: it is another profile's), reported
         already; `Unavailable`.
         """
+        provisioning, profile = self._services.provisioning, proven.profile
         try:
             found = await self._in_turn(wish, proven, origin, issue, kept)
+        except NotHere as refusal:  # what else is refused is reported already
+            await provisioning.report_refusal(refusal, origin, profile=profile, name=refusal.thing)
+            raise
+        try:
+            if found.issued is None:
+                provisioning.limits.check(profile, origin)
             state = state_of(found.thing)
             if state is ThingState.DEACTIVATED or (state is ThingState.ALLOCATED and not allocated_too):
                 raise Deactivated(thing_id(found.thing.public_id))
-        except (Deactivated, NotHere) as refusal:
-            await self._services.provisioning.report_refusal(
-                refusal, origin, profile=proven.profile, name=refusal.thing
-            )
+        except ProvisioningRefused as refusal:
+            await provisioning.report_refusal(refusal, origin, profile=profile, name=found.thing.name)
             raise
         return found
 
@@ -102,7 +107,6 @@ class Retrieval:
             for tries_left in reversed(range(_TRIES)):
                 thing = await self._find(wish.hardware_id, proven)
                 if thing is not None:
-                    self._services.provisioning.limits.check(proven.profile, origin)
                     return Found(thing, None)
                 try:
                     return await self._make(wish, proven, origin, issue, kept)

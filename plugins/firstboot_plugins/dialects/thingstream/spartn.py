@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -22,6 +23,8 @@ from firstboot_plugins.dialects.thingstream.things import kept_with
 X509_CERTIFICATE = "X509_CERTIFICATE"
 FORMER_CERTIFICATES = 3
 """Certificates of a Thing, the newest among them, that wait for the next one to connect."""
+MAX_BODY_BYTES = 6000
+"""Devices cut off what is longer, or have no room for it."""
 _TRIES = 5
 _ACTOR = "device"
 
@@ -84,15 +87,18 @@ class Spartn:
         plan = self._thingstream.plan(plan_name)
         keyring, now_ms = self._services.core.keyring, self._services.clock.now_ms()
         current, following = dynamic_keys(keyring, thing.tenant_id, plan_name, now_ms)
-        return {
+        answer = {
             "clientId": str(thing.public_id),
             "brokerHost": self._host,
             **told,
             "supportsMqtt": True,
             "supportsLband": plan.has_lband,
             "dynamickeys": {"current": current.to_json(), "next": following.to_json()},
-            "subscriptions": [{"description": each.description, "path": each.path} for each in plan.subscriptions],
+            "subscriptions": [each.to_json() for each in plan.subscriptions],
         }
+        if len(json.dumps(answer)) > MAX_BODY_BYTES:  # many regions, and an authority with a long key
+            answer["subscriptions"] = [each.to_json(brief=True) for each in plan.subscriptions]
+        return answer
 
 
 def _pem(der: bytes) -> str:
