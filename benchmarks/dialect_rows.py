@@ -16,7 +16,7 @@ from benchmarks.databases import Database
 from benchmarks.dialect_scripts import ACCOUNT, COLLECTED, PASSWORD, POOL, device_id
 from benchmarks.servers import NO_DIALECT_LIMIT, NO_RATE_LIMIT, Server, firstboot
 
-_RATIOS = ("thinger-create", "thinger-ensure", "thinger-ensure-bucket")
+_RATIOS = ("thinger-create", "thinger-ensure", "thinger-bucket")
 """Rows, each with the script of its name."""
 _CLAIMS_A_SECOND = 3000
 """More than there can be: what a pool is filled for."""

@@ -60,7 +60,7 @@ def _ensure(load: Load) -> Mapping[str, Any]:
     return {"type": "MQTT", "credentials": PASSWORD, "name": "TestName"}
 
 
-def _ensure_bucket(load: Load) -> Mapping[str, Any]:
+def _bucket(load: Load) -> Mapping[str, Any]:
     return {**_ensure(load), "buckets": ["data"]}
 
 
@@ -105,9 +105,7 @@ _CREATED = b'"created"'
 DIALECT_SCRIPTS: Mapping[str, Script] = {
     "thinger-create": _thinger("/devices", _create, b'"device"', "device"),
     "thinger-ensure": _thinger("/devices/{device}/ensure", _ensure, _CREATED, "device"),
-    "thinger-ensure-bucket": _thinger(
-        "/devices/{device}/ensure", _ensure_bucket, b'"buckets"', "device", "bucket"
-    ),
+    "thinger-bucket": _thinger("/devices/{device}/ensure", _bucket, b'"buckets"', "device", "bucket"),
     "thinger-claim": _thinger(f"/pools/{POOL}/claim", _claim, b'"credentials"', "hardware"),
     "thingstream": Script(
         requests=_cloudlocate,

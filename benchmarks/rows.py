@@ -98,7 +98,7 @@ MEASUREMENTS: Mapping[Callable[[Bench], Iterable[Row]], tuple[str, ...]] = {
     http_keep_alive: ("http-keep-alive",),
     http_new_connection: ("http-new-connection",),
     coap_sqlite: ("coap-sqlite",),
-    thinger: ("thinger-create", "thinger-ensure", "thinger-ensure-bucket"),
+    thinger: ("thinger-create", "thinger-ensure", "thinger-bucket"),
     thinger_claim: ("thinger-claim",),
     thingstream: ("thingstream",),
     tls_handshake: ("tls-handshake",),

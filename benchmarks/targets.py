@@ -61,7 +61,7 @@ TARGETS: Mapping[str, Target] = {
     "thinger-ensure": Target(
         what="thinger.io's dialect: ensure of a device, HTTP", reference=_THINGSBOARD, reach=0.8, aim=1.0
     ),
-    "thinger-ensure-bucket": Target(
+    "thinger-bucket": Target(
         what="the same with a bucket beside the device", reference=_THINGSBOARD, reach=None, aim=None
     ),
     "thinger-claim": Target(

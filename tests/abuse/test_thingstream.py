@@ -71,9 +71,7 @@ class TestLeakedTokens:
         states = sorted(each["state"] for each in (await fleet.call("GET", "/things", hardwareId=IMEI))["things"])
         assert states == ["active"] + ["deactivated"] * 9
 
-    async def test_pv_4_a_token_changes_nothing_of_things_of_other_profiles_and_tenants(
-        self, fleet: Fleet
-    ) -> None:
+    async def test_pv_4_a_token_changes_no_thing_of_other_profiles_and_tenants(self, fleet: Fleet) -> None:
         mine, other = await fleet.profile(), await fleet.profile("other", renewal={"oldThing": "immediate"})
         mallory = await fleet.server.services.tenants.create("mallory", actor="test")
         _, secret = await fleet.server.services.api_tokens.create(mallory.id, "o", SCOPES, actor="test")
@@ -121,7 +119,12 @@ async def test_tn_1_no_operation_answers_an_operator_of_another_tenant(fleet: Fl
                 headers={"authorization": f"Bearer {secret.reveal()}"},
                 json={"hardwareCodes": ["x"]} if path.endswith("hardware-codes") else {},
             )
-            if answer.status_code != 404:
+            if operation.path.endswith("/keys"):  # of a plan, of which each tenant has its own
+                own = await fleet.operator.request(operation.method, path)
+                assert own.status_code == 200
+                if own.json()["current"]["value"] == answer.json()["current"]["value"]:
+                    wrong.append((operation.method, path, answer.status_code, answer.text))
+            elif answer.status_code != 404:
                 wrong.append((operation.method, path, answer.status_code, answer.text))
 
     assert wrong == []
@@ -166,7 +169,7 @@ ODD: tuple[Any, ...] = (
     {"tags": [f"t{number}" for number in range(51)]}, {"messages": []}, {"messages": {"UBX-MON-VER": []}},
     {"messages": {**_FRAMES, "UBX-MON-VER": VERSION[:-2] + "00"}},
     {"messages": {**_FRAMES, "UBX-SEC-UNIQID": "B562270304000200000032D5"}},
-    {"messages": {**_FRAMES, "UBX-SEC-UNIQID": "zz"}}, {"messages": {**_FRAMES, "UBX-SEC-UNIQID": "B5" * 9000}},
+    {"messages": {**_FRAMES, "UBX-SEC-UNIQID": "zz"}}, {"messages": {**_FRAMES, "UBX-SEC-UNIQID": "B5" * 5000}},
 )  # fmt: skip
 
 

@@ -29,7 +29,7 @@ GENERATORS = "firstboot_credential_generators"
 CONFIG = Config({})
 BUILT_IN = [
     "access-token", "admin", "allow-create-new", "applications", "check-pre-provisioned", "claim-page", "coap",
-    "disabled", "http", "labels", "mqtt", "mqtt-basic", "pool", "storage-tortoise", "thingsboard", "thinger",
+    "disabled", "http", "labels", "mqtt", "mqtt-basic", "pool", "storage-tortoise", "thinger", "thingsboard",
     "thingstream", "x509-certificate", "x509-certificate-chain", "x509-csr",
 ]  # fmt: skip
 

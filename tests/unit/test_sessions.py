@@ -201,3 +201,19 @@ def test_an_owner_has_one_session_in_each_slot_and_all_end_together(sessions: Se
     assert sessions.end(owner, SessionEnd.CREDENTIALS_CHANGED)
     assert first.ended == second.ended == [SessionEnd.CREDENTIALS_CHANGED]
     assert not sessions.is_open(owner)
+
+
+def test_one_of_an_owners_sessions_is_ended_and_the_others_go_on(sessions: Sessions) -> None:
+    owner = Owner("api-token", 1)
+    one, other = Session(), Session()
+    for slot, session in (("one", one), ("other", other)):
+        assert sessions.open(owner, session, judged_at=100.0, slot=slot)
+    told: list[Owner] = []
+    sessions.on_end(lambda owner, why: told.append(owner))
+
+    sessions.end_one(owner, "one", SessionEnd.TIME_OVER)
+    sessions.end_one(owner, "nobody", SessionEnd.TIME_OVER)
+
+    assert (one.ended, other.ended, told) == ([SessionEnd.TIME_OVER], [], [])
+    assert list(sessions.of(owner)) == [other]
+    assert sessions.open(owner, Session(), judged_at=100.0, slot="one")  # its rights have not ended

@@ -18,7 +18,7 @@ from firstboot_plugins.admin.registry import operations
 
 DOCUMENT = document(operations())
 OF_OTHERS = ("claim-page", "thinger")
-"""Plugins whose routes are for a page of theirs, or another platform's: ``docs/reference/thinger.md`` has those."""
+"""Plugins whose routes are a page's own, or another platform's: ``docs/reference/thinger.md`` has those."""
 METHODS = ("get", "put", "post", "delete", "patch", "options", "head", "trace")
 
 
