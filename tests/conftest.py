@@ -1,6 +1,7 @@
 """Fixtures that every test may ask for."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -29,3 +30,20 @@ async def server(tmp_path: Path) -> AsyncIterator[TestServer]:
     """Run a server in this process, on SQLite."""
     async with running(tmp_path) as started:
         yield started
+
+
+@pytest.fixture
+async def two_servers(tmp_path: Path, postgres_database: str) -> AsyncIterator[Sequence[TestServer]]:
+    """Run two servers on one PostgreSQL database, which hold no answer back."""
+    async with AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(
+                running(
+                    tmp_path / name,
+                    database=postgres_database,
+                    server={"key": "ab" * 32},
+                    provisioning={"failures_per_minute": 100_000},
+                )
+            )
+            for name in ("one", "other")
+        ]

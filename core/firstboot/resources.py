@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -29,7 +31,9 @@ from firstboot.storage import (
 
 MAX_NAME_LENGTH = 255
 MAX_DOCUMENT_BYTES = 262_144
-_ROWS_AT_ONCE = 500
+_ROWS_AT_ONCE = 100
+_TURN_S = 0.01
+"""How long whoever goes through rows keeps everybody else waiting."""
 _DELETED_AT_ONCE = 5000
 """Rows in one commit: others wait for it."""
 
@@ -149,9 +153,13 @@ class ResourceService:
         Raises: `Unavailable`.
         """
         query = replace(query, limit=_ROWS_AT_ONCE)
+        turn_ends_at = 0.0
         while True:
             rows = await self._storage.resource_rows(query)
             for row in rows:
+                if time.monotonic() > turn_ends_at:
+                    await asyncio.sleep(0)
+                    turn_ends_at = time.monotonic() + _TURN_S
                 yield row
             if len(rows) < _ROWS_AT_ONCE:
                 return

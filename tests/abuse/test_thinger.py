@@ -34,8 +34,9 @@ from tests.integration.thinger.sessions import (
     subscribed,
 )
 
-from firstboot.model import Credentials
+from firstboot.model import Credentials, ResourceRow
 from firstboot.profiles import plain_profile
+from firstboot.storage import RowQuery
 from firstboot_plugins.credentials.lookup_ids import mqtt_basic_id
 from firstboot_plugins.dialects.thinger.routes import routes
 from firstboot_plugins.transports.coap.messages import Code, Option
@@ -529,6 +530,33 @@ async def test_pv_3_a_key_for_one_device_does_not_fill_the_account_with_types_an
 
     assert counts == [3, 3]
     assert (refused.status_code, refused.json()) == (400, {"error": {"message": "type limit reached"}})
+
+
+async def test_op_4_whoever_reads_a_large_bucket_keeps_nobody_else_waiting(
+    alice: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OP-4: however long each row takes, others have their turn before the next one."""
+    monkeypatch.setattr("firstboot.resources._TURN_S", -1)
+    token = await alice.token()
+    bucket = {"bucket": "all", "name": "a", "enabled": True, "config": {"source": "api"}}
+    assert (await alice.call("POST", "/buckets", token, bucket)).status_code == 200
+    resources = alice.server.services.resources
+    resource = await alice.parts.buckets.existing(alice.tenant, "all")
+    await resources.append(resource, [ResourceRow(number, number) for number in range(50)])
+    turns = [0]
+
+    async def others() -> None:
+        while True:
+            turns.append(0)
+            await asyncio.sleep(0)
+
+    waiting = asyncio.create_task(others())
+    between = []
+    async for _ in resources.every_row(RowQuery(resource_id=resource.id)):
+        between.append(len(turns))
+    waiting.cancel()
+
+    assert len(set(between)) == 50
 
 
 # -- secrets ---------------------------------------------------------------------------------------

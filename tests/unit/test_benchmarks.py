@@ -14,7 +14,7 @@ from benchmarks import coap, frames, report, scripts
 from benchmarks.arithmetic import latency_multiple, median_ratio, percentile
 from benchmarks.bench import Rate, Row
 from benchmarks.client import Load
-from benchmarks.databases import make_database
+from benchmarks.databases import COUNTS, make_database
 from benchmarks.idle import idle_sessions
 from benchmarks.listener import Listener
 from benchmarks.rows import MEASUREMENTS
@@ -131,6 +131,20 @@ def test_every_report_is_as_long_as_the_others_and_has_other_values_than_the_one
     assert len({len(scripts.telemetry(number)) for number in (0, 9, 699, 99_999, 9_999_999)}) == 1
     assert all(one["temperature"] != other["temperature"] for one, other in pairwise(reports))
     assert [report["count"] - scripts.FIRST_COUNT for report in reports] == list(range(200))
+
+
+def test_a_request_over_http_has_its_number_wherever_it_belongs_and_is_as_long_as_it_says() -> None:
+    (request,) = scripts.SCRIPTS["thinger-ensure"].requests(LOAD)(7)
+    head, _, body = request.partition(b"\r\n\r\n")
+
+    assert head.startswith(b"POST /v1/users/default/devices/ab12-00000007/ensure HTTP/1.1\r\n")
+    assert f"Content-Length: {len(body)}".encode() in head.split(b"\r\n")
+    assert b"Authorization: Bearer secret" in head.split(b"\r\n")
+
+
+@pytest.mark.parametrize("script", [name for name, each in scripts.SCRIPTS.items() if each.makes])
+def test_what_a_script_makes_can_be_counted(script: str) -> None:
+    assert set(scripts.SCRIPTS[script].makes) <= set(COUNTS)
 
 
 def test_clients_that_subscribe_at_the_same_time_are_never_the_same_device() -> None:
@@ -318,6 +332,10 @@ def test_a_row_that_does_not_exist_is_refused() -> None:
     "row",
     [
         pytest.param("http-keep-alive", id="provisions, and counts the devices"),
+        pytest.param("thinger-bucket", id="provisions as thinger.io does, and counts devices and buckets"),
+        pytest.param("thinger-claim", id="fills a pool, and counts the devices that hardware has"),
+        pytest.param("thingstream", id="provisions as Thingstream does, and counts the hardware"),
+        pytest.param("publish-bucket", id="publishes into a bucket, and counts its rows"),
         pytest.param("coap-sqlite", id="provisions over CoAP, and counts the devices"),
         pytest.param("dtls-handshake", id="shakes hands over DTLS, and is answered"),
         pytest.param("publish-telemetry", id="reports, and reads the values", marks=needs_mosquitto),

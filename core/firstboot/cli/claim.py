@@ -13,12 +13,14 @@ from firstboot.cli.common import (
     ConfigOption,
     JsonOption,
     TenantOption,
+    YesOption,
     actor,
     duration,
     moment,
     parse_moment,
     print_fields,
     print_json,
+    print_one,
     print_table,
     with_core,
 )
@@ -75,10 +77,7 @@ def open_(
         )
         made = {"secret": opened.secret.reveal()} if secret is None else {}
         fields: dict[str, object] = {"name": device.name, **made, "open until": moment(opened.until_ms)}
-        if as_json:
-            print_json(fields)
-        else:
-            print_fields(fields)
+        print_one(fields, as_json)
 
     with_core(config, work)
 
@@ -119,7 +118,7 @@ def show(
 @app.command()
 def release(
     name: Name,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: YesOption = False,
     tenant: TenantOption = TENANT,
     config: ConfigOption = None,
 ) -> None:

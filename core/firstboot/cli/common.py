@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +22,7 @@ ConfigOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 TenantOption = Annotated[str, typer.Option("--tenant", help="Name of the tenant.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 TENANT = DEFAULT_TENANT
 LONGEST = timedelta(days=36_500)
 
@@ -88,10 +89,42 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[object]], *, wide
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
 
 
+def print_rows(
+    rows: Sequence[Mapping[str, object]],
+    columns: Sequence[str],
+    as_json: bool,
+    *,
+    what: str,
+    core: Any,
+    limit: int | None = None,
+    widest: int | None = None,
+) -> None:
+    """Print these columns of rows as a table, or all of them as JSON.
+
+    Beside a table it says when there is no row, or as many as ``limit``: the next ones are after its ``number``.
+    """
+    if as_json:
+        print_json(rows)
+        return
+    print_table(columns, [[row[column] for column in columns] for row in rows], widest=widest)
+    if not rows:
+        say_none(what, core)
+    elif len(rows) == limit:
+        typer.echo(f"There may be more: --after {rows[-1]['number']}", err=True)
+
+
 def say_none(what: str, core: Any) -> None:
     """Say, aside from the output, that there is nothing, and where was looked: perhaps it is the wrong place."""
     config = core.foundation.config
     typer.echo(f"No {what} found. The data directory is {config.server.data_dir.absolute()}.", err=True)
+
+
+def print_one(fields: dict[str, object], as_json: bool) -> None:
+    """Print one thing, as JSON or a field a line."""
+    if as_json:
+        print_json(fields)
+    else:
+        print_fields(fields)
 
 
 def print_fields(fields: dict[str, object]) -> None:
@@ -132,6 +165,11 @@ def in_words(value: timedelta) -> str:
         if seconds and seconds % size == 0 and seconds > size:
             return f"{seconds // size}{unit}"
     return f"{seconds}s"
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """Return those of the options that were given, which are not None."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def fail(message: str) -> FirstbootError:

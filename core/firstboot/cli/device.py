@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,15 +12,18 @@ from firstboot.cli.common import (
     ConfigOption,
     JsonOption,
     TenantOption,
+    YesOption,
     actor,
     fail,
     moment,
-    print_fields,
     print_json,
+    print_one,
+    print_rows,
     print_table,
     say_none,
     with_core,
 )
+from firstboot.cli.line_files import lines_of
 from firstboot.errors import FirstbootError
 from firstboot.model import Credentials, Device, WantedCredentials
 from firstboot.mqtt_passwords import readable_value
@@ -58,15 +60,8 @@ def list_(
         profile_id = (await core.profiles.get(tenant_id, profile)).id if profile else None
         query = DeviceQuery(tenant_id=tenant_id, after_id=after, limit=limit, profile_id=profile_id, text=text)
         rows = [_fields(device, profiles) for device in await core.devices.list(query)]
-        if as_json:
-            print_json(rows)
-            return
         columns = ("number", "name", "profile", "state", "created", "first login")
-        print_table(columns, [[row[column] for column in columns] for row in rows])
-        if not rows:
-            say_none("device", core)
-        elif len(rows) == limit:
-            typer.echo(f"There may be more: --after {rows[-1]['number']}", err=True)
+        print_rows(rows, columns, as_json, what="device", core=core, limit=limit)
 
     with_core(config, work)
 
@@ -89,10 +84,7 @@ def show(
         fields["credentials type"] = credentials.type
         if show_credentials:
             fields["credentials"] = _shown(credentials)
-        if as_json:
-            print_json(fields)
-        else:
-            print_fields(fields)
+        print_one(fields, as_json)
 
     with_core(config, work)
 
@@ -121,7 +113,7 @@ def create(
     made are reported, and the others are made. Status 1 when any failed.
     """
     wanted = _wanted(token, client_id, username, password, certificate)
-    all_names = [*(names or []), *_names_of(from_file)]
+    all_names = [*(names or []), *lines_of(from_file)]
     if not all_names:
         raise typer.BadParameter("give names, or --from-file")
     if wanted.given and len(all_names) > 1:
@@ -244,7 +236,7 @@ def reopen(name: Name, tenant: TenantOption = TENANT, config: ConfigOption = Non
 @app.command()
 def delete(
     name: Name,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: YesOption = False,
     tenant: TenantOption = TENANT,
     config: ConfigOption = None,
 ) -> None:
@@ -299,18 +291,6 @@ def _certificate(file: Path) -> str:
 def _shown(credentials: Credentials) -> str:
     """Return what the device needs, or the hash of a certificate, which is the device's own."""
     return credentials.id if credentials.type == X509 else readable_value(credentials) or credentials.id
-
-
-def _names_of(file: Path | None) -> list[str]:
-    if file is None:
-        return []
-    try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8-sig")
-    except OSError as error:
-        raise typer.BadParameter(f"{file} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise typer.BadParameter(f"{file} is not text in UTF-8") from None
-    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def _fields(device: Device, profiles: dict[int, str]) -> dict[str, Any]:

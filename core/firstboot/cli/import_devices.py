@@ -23,8 +23,7 @@ from firstboot.cli.common import (
     duration,
     fail,
     parse_moment,
-    print_fields,
-    print_json,
+    print_one,
     with_core,
 )
 
@@ -219,9 +218,6 @@ def _report(tally: Tally, secrets: SecretsFile | None, as_json: bool) -> None:
         del fields["gone on with"]
     if secrets is not None:
         fields["secrets"] = str(secrets.path) if secrets.path.exists() else None
-    if as_json:
-        print_json(fields)
-    else:
-        print_fields(fields)
+    print_one(fields, as_json)
     if tally.failed:
         raise fail(f"{tally.failed} of {tally.rows} rows failed.")

@@ -17,13 +17,12 @@ from firstboot.cli.common import (
     actor,
     duration,
     fail,
+    given,
     in_words,
     moment,
     parse_moment,
-    print_fields,
-    print_json,
-    print_table,
-    say_none,
+    print_one,
+    print_rows,
     with_core,
 )
 from firstboot.model import DeviceProfile, ProfileLimits, ReprovisionPolicy
@@ -132,7 +131,7 @@ def create(
             name_pattern, allow_network, description, claim_with_gateway, release_by_device,
         )  # fmt: skip
         made = await core.profiles.create(draft, key=key, secret=_secret(secret), actor=actor())
-        _print_one(_fields(made.profile, 0, secret=made.secret), as_json)
+        print_one(_fields(made.profile, 0, secret=made.secret), as_json)
 
     with_core(config, work)
 
@@ -177,7 +176,7 @@ def update(
         if changed == profile:
             raise fail("Nothing to change: name an option, such as --max-devices 100.")
         await core.profiles.update(changed, expected_version=profile.version, actor=actor())
-        _print_one(_fields(changed, await core.storage.count_devices(profile.id)), as_json)
+        print_one(_fields(changed, await core.storage.count_devices(profile.id)), as_json)
 
     with_core(config, work)
 
@@ -189,13 +188,8 @@ def list_(tenant: TenantOption = TENANT, config: ConfigOption = None, as_json: J
     async def work(core: Core) -> None:
         profiles = await core.profiles.all((await core.tenant(tenant)).id)
         rows = [_fields(profile, await core.storage.count_devices(profile.id)) for profile in profiles]
-        if as_json:
-            print_json(rows)
-            return
         columns = ("name", "strategy", "provision key", "state", "reprovision", "devices")
-        print_table(columns, [[row[column] for column in columns] for row in rows])
-        if not rows:
-            say_none("profile", core)
+        print_rows(rows, columns, as_json, what="profile", core=core)
 
     with_core(config, work)
 
@@ -213,7 +207,7 @@ def show(
     async def work(core: Core) -> None:
         profile = await _find(core, tenant, name)
         secret = core.profiles.reveal_secret(profile) if show_secret else None
-        _print_one(_fields(profile, await core.storage.count_devices(profile.id), secret=secret), as_json)
+        print_one(_fields(profile, await core.storage.count_devices(profile.id), secret=secret), as_json)
 
     with_core(config, work)
 
@@ -238,7 +232,7 @@ def rotate_secret(
         profile = await _find(core, tenant, name)
         rotated = await core.profiles.rotate_secret(profile, grace=grace, secret=_secret(secret), actor=actor())
         devices = await core.storage.count_devices(profile.id)
-        _print_one(_fields(rotated.profile, devices, secret=rotated.secret), as_json)
+        print_one(_fields(rotated.profile, devices, secret=rotated.secret), as_json)
 
     with_core(config, work)
 
@@ -332,7 +326,7 @@ def _with_settings(
 
     if strategy is not None:
         profile = with_strategy(profile, strategy)
-    given = {
+    settings = {
         "reprovision": reprovision,
         "retry_window": retry_window,
         "rotation_grace": rotation_grace,
@@ -349,20 +343,9 @@ def _with_settings(
     }
     return replace(
         profile,
-        limits=replace(profile.limits, **_that_are_there(limits)),
-        **_that_are_there(given),
+        limits=replace(profile.limits, **given(limits)),
+        **given(settings),
     )
-
-
-def _that_are_there(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _print_one(fields: dict[str, object], as_json: bool) -> None:
-    if as_json:
-        print_json(fields)
-    else:
-        print_fields(fields)
 
 
 def _fields(profile: DeviceProfile, devices: int, *, secret: Secret | None = None) -> dict[str, object]:

@@ -11,8 +11,8 @@ from firstboot.cli.common import (
     JsonOption,
     actor,
     moment,
-    print_fields,
     print_json,
+    print_one,
     print_table,
     with_core,
 )
@@ -33,11 +33,7 @@ def create(
     """Make a tenant. Make its administrator next: firstboot user create --tenant NAME."""
 
     async def work(core: Core) -> None:
-        fields = _fields(await core.tenants.create(name, actor=actor()))
-        if as_json:
-            print_json(fields)
-        else:
-            print_fields(fields)
+        print_one(_fields(await core.tenants.create(name, actor=actor())), as_json)
 
     with_core(config, work)
 

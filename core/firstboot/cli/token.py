@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 app = typer.Typer(help="API tokens: secrets for programs, with scopes.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="Name of the token.")]
+ExpiresOption = Annotated[
+    int | None,
+    typer.Option(
+        parser=parse_moment, metavar="<date>", help="Date (UTC) from which on it opens nothing: 2030-01-31."
+    ),
+]
 
 
 @app.command()
@@ -37,12 +43,7 @@ def create(
         list[str],
         typer.Option(metavar="<scope>", help="What it may do: devices:read, 'publish:cmd/#', ... Repeatable."),
     ],
-    expires: Annotated[
-        int | None,
-        typer.Option(
-            parser=parse_moment, metavar="<date>", help="Date (UTC) from which on it opens nothing: 2030-01-31."
-        ),
-    ] = None,
+    expires: ExpiresOption = None,
     tenant: TenantOption = TENANT,
     config: ConfigOption = None,
     as_json: JsonOption = False,

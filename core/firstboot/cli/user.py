@@ -13,14 +13,13 @@ from firstboot.cli.common import (
     ConfigOption,
     JsonOption,
     TenantOption,
+    YesOption,
     actor,
     duration,
     in_words,
     moment,
-    print_fields,
-    print_json,
-    print_table,
-    say_none,
+    print_one,
+    print_rows,
     with_core,
 )
 from firstboot.cli.passwords import PasswordFileOption, read_password
@@ -72,11 +71,7 @@ def create(
             must_change=must_change,
             actor=actor(),
         )
-        fields = _fields(user)
-        if as_json:
-            print_json(fields)
-        else:
-            print_fields(fields)
+        print_one(_fields(user), as_json)
 
     with_core(config, work)
 
@@ -103,13 +98,8 @@ def list_(
             number += 1
             if number * _PAGE_SIZE >= page.total:
                 break
-        if as_json:
-            print_json(rows)
-            return
         columns = ("email", "authority", "state", "name", "created")
-        print_table(columns, [[row[column] for column in columns] for row in rows])
-        if not rows:
-            say_none("user", core)
+        print_rows(rows, columns, as_json, what="user", core=core)
 
     with_core(config, work)
 
@@ -158,7 +148,7 @@ def unlock(email: Email, config: ConfigOption = None) -> None:
 @app.command()
 def delete(
     email: Email,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: YesOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Delete a user. All logins of the user end."""

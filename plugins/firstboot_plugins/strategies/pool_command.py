@@ -14,20 +14,22 @@ from firstboot.cli.common import (
     ConfigOption,
     JsonOption,
     TenantOption,
+    YesOption,
     actor,
     duration,
     fail,
+    given,
     in_words,
-    print_fields,
     print_json,
-    print_table,
-    say_none,
+    print_one,
+    print_rows,
     with_core,
 )
+from firstboot.cli.line_files import lines_of
 from firstboot.model import DeviceProfile
 from firstboot.secret import Secret
 from firstboot_plugins.strategies import pool_settings
-from firstboot_plugins.strategies.pool_member_command import Name, fill, find_pool, lines_of, members, release
+from firstboot_plugins.strategies.pool_member_command import Name, fill, find_pool, members, release
 from firstboot_plugins.strategies.pool_options import ANY, STRATEGY, OnEmpty, Order
 
 if TYPE_CHECKING:
@@ -101,7 +103,7 @@ def create(
         )
         fields = await _fields(core, made.profile)
         fields["provision secret"] = made.secret.reveal()
-        _print_one(fields, as_json)
+        print_one(fields, as_json)
 
     with_core(config, work)
 
@@ -126,7 +128,7 @@ def update(
         if not options:
             raise fail("Nothing to change: name an option, such as --lease 1h.")
         changed = await pool_settings.change(core.profiles, profile, options, actor=actor())
-        _print_one(await _fields(core, changed), as_json)
+        print_one(await _fields(core, changed), as_json)
 
     with_core(config, work)
 
@@ -138,13 +140,8 @@ def list_(tenant: TenantOption = TENANT, config: ConfigOption = None, as_json: J
     async def work(core: Core) -> None:
         profiles = await core.profiles.all((await core.tenant(tenant)).id)
         rows = [await _fields(core, profile) for profile in profiles if profile.strategy == STRATEGY]
-        if as_json:
-            print_json(rows)
-            return
         columns = ("name", "order", "lease", "on empty", "rebind", "devices", "ready")
-        print_table(columns, [[row[column] for column in columns] for row in rows])
-        if not rows:
-            say_none("pool", core)
+        print_rows(rows, columns, as_json, what="pool", core=core)
 
     with_core(config, work)
 
@@ -156,7 +153,7 @@ def show(
     """Show one pool. Its provision secret: firstboot profile show --show-secret."""
 
     async def work(core: Core) -> None:
-        _print_one(await _fields(core, await find_pool(core, tenant, name)), as_json)
+        print_one(await _fields(core, await find_pool(core, tenant, name)), as_json)
 
     with_core(config, work)
 
@@ -197,7 +194,7 @@ def hardware(
 @app.command()
 def delete(
     name: Name,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: YesOption = False,
     tenant: TenantOption = TENANT,
     config: ConfigOption = None,
 ) -> None:
@@ -230,14 +227,14 @@ def _options(
     rebind: RebindWord | None,
 ) -> dict[str, Any]:
     """Return those of the options that were given."""
-    given = {
+    options = {
         "order": order and order.value,
         "lease": None if lease is None else round(lease.total_seconds()),
         "on_empty": on_empty and on_empty.value,
         "id_pattern": id_pattern,
         "rebind": rebind and rebind.value,
     }
-    return {name: value for name, value in given.items() if value is not None}
+    return given(options)
 
 
 async def _fields(core: Core, profile: DeviceProfile) -> dict[str, object]:
@@ -256,10 +253,3 @@ async def _fields(core: Core, profile: DeviceProfile) -> dict[str, object]:
         "devices": await core.storage.count_devices(profile.id),
         "ready": await core.pools.ready(profile),
     }
-
-
-def _print_one(fields: dict[str, object], as_json: bool) -> None:
-    if as_json:
-        print_json(fields)
-    else:
-        print_fields(fields)

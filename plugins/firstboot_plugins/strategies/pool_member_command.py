@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,10 +16,10 @@ from firstboot.cli.common import (
     fail,
     moment,
     print_json,
-    print_table,
-    say_none,
+    print_rows,
     with_core,
 )
+from firstboot.cli.line_files import lines_of
 from firstboot.credentials import nobodys_credentials
 from firstboot.errors import FirstbootError
 from firstboot.model import Device, DeviceProfile
@@ -134,15 +133,8 @@ def members(
             }
             for each in await core.pools.members(profile, after_id=after, limit=limit)
         ]
-        if as_json:
-            print_json(rows)
-            return
         columns = ("number", "name", "state", "hardware", "reserved", "given", "held until", "first login")
-        print_table(columns, [[row[column] for column in columns] for row in rows])
-        if not rows:
-            say_none("device", core)
-        elif len(rows) == limit:
-            typer.echo(f"There may be more: --after {rows[-1]['number']}", err=True)
+        print_rows(rows, columns, as_json, what="device", core=core, limit=limit)
 
     with_core(config, work)
 
@@ -180,16 +172,3 @@ async def find_pool(core: Core, tenant: str, name: str) -> DeviceProfile:
 def _row(line: str) -> tuple[str, str | None]:
     name, comma, hardware_id = line.partition(",")
     return name.strip(), hardware_id.strip() if comma else None
-
-
-def lines_of(file: Path | None) -> list[str]:
-    """Return the lines of a file (None: there is none) that are not blank."""
-    if file is None:
-        return []
-    try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text("utf-8-sig")
-    except OSError as error:
-        raise typer.BadParameter(f"{file} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise typer.BadParameter(f"{file} is not text in UTF-8") from None
-    return [line.strip() for line in text.splitlines() if line.strip()]

@@ -46,6 +46,21 @@ class Judge:
         return REFUSAL if request.device_name in self.refused else None
 
 
+class Hesitant:
+    """Lets everything be, but not before a test says so."""
+
+    def __init__(self, hardware_id: str) -> None:
+        self._hardware_id = hardware_id
+        self.asked = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def __call__(self, request: ProvisioningRequest, proposal: DeviceProposal) -> Answer:
+        if request.device_name == self._hardware_id:
+            self.asked.set()
+            await self.go_on.wait()
+        return None
+
+
 async def test_what_is_refused_leaves_the_member_as_it_was(tmp_path: Path, database: str | None) -> None:
     judge = Judge("bad")
     async with running(
@@ -103,27 +118,19 @@ async def test_what_the_first_holder_has_opens_nothing_once_the_device_is_refuse
 
 async def test_between_holders_a_device_opens_for_neither(tmp_path: Path) -> None:
     """The first one has what opens it, and the second one waits for a plugin: the first must not get in."""
-    clock = FakeClock()
-    asked, go_on = asyncio.Event(), asyncio.Event()
-
-    async def decide(request: ProvisioningRequest, proposal: DeviceProposal) -> Answer:
-        if request.device_name == "two":
-            asked.set()
-            await go_on.wait()
-        return None
-
+    clock, hesitant = FakeClock(), Hesitant("two")
     async with running(
-        tmp_path, clock=clock.clock, plugins={"p": Plugin(decide)}, provisioning=MANY_FAILURES
+        tmp_path, clock=clock.clock, plugins={"p": Plugin(hesitant)}, provisioning=MANY_FAILURES
     ) as server:
         pool = await Pool.make(server, 1, lease=60)
         first = (await pool.ask("one"))["credentialsValue"]
         clock.advance(61)
         asking = asyncio.create_task(pool.ask("two"))
         async with asyncio.timeout(WAIT_S):
-            await asked.wait()
+            await hesitant.asked.wait()
 
         assert await login(server, username=first) != 0
-        go_on.set()
+        hesitant.go_on.set()
         second = (await asking)["credentialsValue"]
 
         assert await login(server, username=second) == 0
@@ -133,25 +140,17 @@ async def test_between_holders_a_device_opens_for_neither(tmp_path: Path) -> Non
 
 async def test_who_is_too_slow_does_not_take_the_device_from_the_next(tmp_path: Path) -> None:
     """A plugin takes longer than the lease: the device has gone to another hardware meanwhile."""
-    clock = FakeClock()
-    asked, go_on = asyncio.Event(), asyncio.Event()
-
-    async def decide(request: ProvisioningRequest, proposal: DeviceProposal) -> Answer:
-        if request.device_name == "slow":
-            asked.set()
-            await go_on.wait()
-        return None
-
+    clock, hesitant = FakeClock(), Hesitant("slow")
     async with running(
-        tmp_path, clock=clock.clock, plugins={"p": Plugin(decide)}, provisioning=MANY_FAILURES
+        tmp_path, clock=clock.clock, plugins={"p": Plugin(hesitant)}, provisioning=MANY_FAILURES
     ) as server:
         pool = await Pool.make(server, 1, lease=60)
         asking = asyncio.create_task(pool.ask("slow"))
         async with asyncio.timeout(WAIT_S):
-            await asked.wait()
+            await hesitant.asked.wait()
         clock.advance(61)
         token = (await pool.ask("fast"))["credentialsValue"]
-        go_on.set()
+        hesitant.go_on.set()
 
         assert (await asking)["status"] == "FAILURE"
 
@@ -164,24 +163,18 @@ async def test_a_request_whose_asker_is_gone_does_not_void_what_the_next_one_get
     tmp_path: Path, database: str | None
 ) -> None:
     """CL-12.4: the connection is cut while the request is under way, and the hardware asks again at once."""
-    asked, go_on = asyncio.Event(), asyncio.Event()
-
-    async def decide(request: ProvisioningRequest, proposal: DeviceProposal) -> Answer:
-        asked.set()
-        await go_on.wait()
-        return None
-
+    hesitant = Hesitant("AABBCC")
     async with running(
-        tmp_path, database=database, plugins={"p": Plugin(decide)}, provisioning=MANY_FAILURES
+        tmp_path, database=database, plugins={"p": Plugin(hesitant)}, provisioning=MANY_FAILURES
     ) as server:
         pool = await Pool.make(server, 2)
         peer = await server.provision_peer()
         await peer.send(Publish(REQUEST_TOPIC, json.dumps(pool.profile.request("AABBCC")).encode()))
         async with asyncio.timeout(WAIT_S):
-            await asked.wait()
+            await hesitant.asked.wait()
         await peer.close()
         again = asyncio.create_task(pool.ask("AABBCC"))
-        go_on.set()
+        hesitant.go_on.set()
 
         answer = await again
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -19,23 +18,6 @@ SAME = 20
 async def server(tmp_path: Path, database: str | None) -> AsyncIterator[TestServer]:
     async with running(tmp_path, database=database, provisioning=MANY_FAILURES) as started:
         yield started
-
-
-@pytest.fixture
-async def two_servers(tmp_path: Path, postgres_database: str) -> AsyncIterator[Sequence[TestServer]]:
-    """Run two servers on one PostgreSQL database."""
-    async with AsyncExitStack() as stack:
-        yield [
-            await stack.enter_async_context(
-                running(
-                    tmp_path / name,
-                    database=postgres_database,
-                    server={"key": "ab" * 32},
-                    provisioning=MANY_FAILURES,
-                )
-            )
-            for name in ("one", "other")
-        ]
 
 
 async def ask_over_everything(pool: Pool, hardware: Sequence[str]) -> list[Answer]:

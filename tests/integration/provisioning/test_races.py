@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -23,23 +22,6 @@ async def server(tmp_path: Path, database: str | None) -> AsyncIterator[TestServ
     settings = {"failures_per_minute": 10_000}
     async with running(tmp_path, database=database, provisioning=settings) as started:
         yield started
-
-
-@pytest.fixture
-async def two_servers(tmp_path: Path, postgres_database: str) -> AsyncIterator[Sequence[TestServer]]:
-    """Run two servers on one PostgreSQL database."""
-    async with AsyncExitStack() as stack:
-        yield [
-            await stack.enter_async_context(
-                running(
-                    tmp_path / name,
-                    database=postgres_database,
-                    server={"key": "ab" * 32},
-                    provisioning={"failures_per_minute": 10_000},
-                )
-            )
-            for name in ("one", "other")
-        ]
 
 
 async def devices(server: TestServer) -> list[str]:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from tests.integration.storage.databases import Database, world_in
+from tests.integration.storage.version_1 import make_version_1
+from tests.integration.storage.version_2 import make_version_2
 
 from firstboot.storage import Storage
 from firstboot.testing.storage_base import World
@@ -37,6 +39,31 @@ async def storage(database: Database) -> AsyncIterator[Storage]:
     storage = await database.open()
     yield storage
     await storage.close()
+
+
+@pytest.fixture
+async def upgraded_1(database: Database) -> AsyncIterator[Storage]:
+    """Open what was a database of version 1."""
+    await make_version_1(database)
+    storage = await database.open()
+    yield storage
+    await storage.close()
+
+
+@pytest.fixture
+async def upgraded_2(database: Database) -> AsyncIterator[Storage]:
+    """Open what was a database of version 2."""
+    await make_version_2(database)
+    storage = await database.open()
+    yield storage
+    await storage.close()
+
+
+@pytest.fixture(params=["upgraded_1", "upgraded_2"], ids=["1", "2"])
+def upgraded(request: pytest.FixtureRequest) -> Storage:
+    """Open what was a database of version 1, or of version 2."""
+    found: Storage = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.fixture

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 from tests.integration.storage.databases import Database
-from tests.integration.storage.version_1 import ENTRIES, FORGED, KEYRING, METER, PROFILE, make_version_1, tables
+from tests.integration.storage.version_1 import ENTRIES, FORGED, KEYRING, METER, PROFILE, tables
 
 from firstboot.model import (
     PROVISIONED,
@@ -41,11 +40,8 @@ FOREIGN_KEYS = {
 
 
 @pytest.fixture
-async def storage(database: Database) -> AsyncIterator[Storage]:
-    await make_version_1(database)
-    storage = await database.open()
-    yield storage
-    await storage.close()
+def storage(upgraded_1: Storage) -> Storage:
+    return upgraded_1
 
 
 async def test_every_value_of_version_1_is_still_there(database: Database, storage: Storage) -> None:
@@ -57,7 +53,7 @@ async def test_every_value_of_version_1_is_still_there(database: Database, stora
         assert kept == sorted(rows, key=lambda row: row[:2]), table
 
 
-async def test_nothing_refers_to_what_is_not_there(database: Database, storage: Storage) -> None:
+async def test_nothing_refers_to_what_is_not_there(database: Database, upgraded: Storage) -> None:
     assert await database.sql(FOREIGN_KEYS[database.kind]) == []
 
 

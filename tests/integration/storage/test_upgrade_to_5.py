@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 from tests.integration.storage.databases import Database
-from tests.integration.storage.test_upgrade import FOREIGN_KEYS
-from tests.integration.storage.version_1 import KEYRING, make_version_1
-from tests.integration.storage.version_2 import NEW_TABLES, make_version_2
+from tests.integration.storage.version_1 import KEYRING
+from tests.integration.storage.version_2 import NEW_TABLES
 
 from firstboot.model import ResourceRow
 from firstboot.storage import (
@@ -25,23 +23,10 @@ from firstboot.storage import (
 )
 from firstboot.testing.samples import NOW_MS, a_resource, an_audit_entry
 
-FILLED = {1: make_version_1, 2: make_version_2}
-
-
-@pytest.fixture(params=FILLED)
-async def upgraded(request: pytest.FixtureRequest, database: Database) -> AsyncIterator[Storage]:
-    await FILLED[request.param](database)
-    storage = await database.open()
-    yield storage
-    await storage.close()
-
 
 @pytest.fixture
-async def storage(database: Database) -> AsyncIterator[Storage]:
-    await make_version_2(database)
-    storage = await database.open()
-    yield storage
-    await storage.close()
+def storage(upgraded_2: Storage) -> Storage:
+    return upgraded_2
 
 
 async def do(storage: Storage, *writes: Write) -> list[WriteResult]:
@@ -74,7 +59,3 @@ async def test_resources_of_an_upgraded_database_collect_rows(database: Database
     assert list(await upgraded.resource_rows(RowQuery(resource_id=made.id))) == [ResourceRow(NOW_MS, 21.5)]
     await do(upgraded, DeleteResource(resource_id=made.id, at_ms=NOW_MS))
     assert await database.sql("SELECT count(*) FROM resource_row") == [(0,)]
-
-
-async def test_nothing_refers_to_what_is_not_there(database: Database, upgraded: Storage) -> None:
-    assert await database.sql(FOREIGN_KEYS[database.kind]) == []

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import pytest
 from tests.integration.storage.databases import Database
-from tests.integration.storage.test_upgrade import FOREIGN_KEYS
-from tests.integration.storage.version_1 import KEYRING, make_version_1
+from tests.integration.storage.version_1 import KEYRING
 from tests.integration.storage.version_2 import make_version_2
 
 from firstboot.model import Device, DeviceProfile
@@ -30,19 +28,10 @@ from firstboot.testing.samples import NOW_MS, an_audit_entry
 from firstboot.testing.storage_base import World
 from firstboot.testing.storage_pools import member
 
-FILLED = {1: make_version_1, 2: make_version_2}
 TABLES = {
     "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
     "postgres": "SELECT tablename FROM pg_tables WHERE schemaname = 'public'",
 }
-
-
-@pytest.fixture(params=FILLED)
-async def upgraded(request: pytest.FixtureRequest, database: Database) -> AsyncIterator[Storage]:
-    await FILLED[request.param](database)
-    storage = await database.open()
-    yield storage
-    await storage.close()
 
 
 async def contents(database: Database) -> Mapping[str, list[tuple[Any, ...]]]:
@@ -73,10 +62,6 @@ async def test_every_value_of_version_5_is_still_there(database: Database) -> No
     assert [row[:-1] for row in after.pop("device")] == before.pop("device")
     assert after == before
     assert await database.sql("SELECT DISTINCT hardware_id FROM device") == [(None,)]
-
-
-async def test_nothing_refers_to_what_is_not_there(database: Database, upgraded: Storage) -> None:
-    assert await database.sql(FOREIGN_KEYS[database.kind]) == []
 
 
 async def test_devices_that_were_there_are_in_no_pool_and_can_be_told_their_hardware(upgraded: Storage) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,16 @@ async def test_tg_6_1_unknown_devices_and_wrong_credentials_are_refused_alike(
     await (await device(sqlite_thinger)).close()
 
     assert await code_of(sqlite_thinger, client_id, password) == REFUSED
+
+
+async def test_tg_6_1_a_refusal_is_counted_once_though_several_dialects_look(
+    sqlite_thinger: Account, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, "firstboot.logins"):
+        assert await code_of(sqlite_thinger, "meter1", "wrong") == REFUSED
+
+    (line,) = [record for record in caplog.records if record.message == "login refused"]
+    assert "no device of the account" in line.__dict__["reason"]
 
 
 async def test_tg_6_1_another_accounts_name_opens_nothing(sqlite_thinger: Account) -> None:

@@ -43,11 +43,7 @@ class ApplicationsMqtt:
             return None
         token = await self._services.api_tokens.find(presented)
         if token is None:
-            refusal = ConnectRefused(5, 0x86)
-            refusal.delay_s = self._services.logins.refused(
-                origin, "bad-credentials", "no API token matches the CONNECT"
-            )
-            raise refusal
+            raise ConnectRefused(5, 0x86, reason="no API token matches the CONNECT")
         return self._login(token, connect.client_id)
 
     def _login(self, token: ApiToken, client_id: str) -> Login:

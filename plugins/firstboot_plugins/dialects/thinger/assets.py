@@ -73,9 +73,7 @@ class Documents:
         Raises: `ThingerError`.
         """
         fields = BodyFields(body)
-        id_ = fields.id(self.kind.id)
-        if id_ is None:
-            raise ThingerError(400, f"missing field: {self.kind.id}")
+        id_ = fields.needed_id(self.kind.id)
         asker.check(self.kind.title, id_, f"Create{self.kind.title}")
         self.check_room(asker.account)
         document = self.kind.read(fields, None)

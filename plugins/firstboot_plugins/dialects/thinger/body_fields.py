@@ -68,6 +68,13 @@ class BodyFields:
         value = self._left.pop(name)
         return "" if empty and value == "" else checked_id(value, name)
 
+    def needed_id(self, name: str) -> str:
+        """Return an id that has to be there."""
+        found = self.id(name)
+        if found is None:
+            raise ThingerError(400, f"missing field: {name}")
+        return found
+
     def flag(self, name: str) -> bool | None:
         """Return a truth value, None when it is not there."""
         if name not in self._left:

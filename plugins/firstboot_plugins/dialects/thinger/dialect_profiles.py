@@ -13,8 +13,10 @@ from firstboot.model import DIALECT, DeviceProfile, ProfileLimits, Tenant
 from firstboot.profiles import with_strategy
 from firstboot.secret import Secret
 from firstboot_plugins.dialects.thinger.account_profile import NAME
+from firstboot_plugins.dialects.thinger.askers import Asker
 from firstboot_plugins.dialects.thinger.config import ThingerConfig
 from firstboot_plugins.dialects.thinger.errors import not_found
+from firstboot_plugins.dialects.thinger.list_query import ListQuery
 
 _RETIRED = "retired"
 
@@ -43,6 +45,19 @@ class DialectProfiles:
     def all(self, account: Tenant) -> list[DeviceProfile]:
         """Return those of an account, in the order of their names."""
         return sorted((each for each in self._known().values() if each.tenant_id == account.id), key=_name)
+
+    def allowed(self, asker: Asker, query: ListQuery, title: str, action: str) -> list[DeviceProfile]:
+        """Return those that are asked for and that the asker may do this with.
+
+        Raises: `ThingerError` (403) when the asker may do it with none.
+        """
+        asker.check_some(title, action)
+        rows = [
+            profile
+            for profile in self.all(asker.account)
+            if asker.may(title, profile.name, action) and query.takes(profile.name, "")
+        ]
+        return rows[query.index : query.index + query.count]
 
     def find(self, account: Tenant, name: str) -> DeviceProfile | None:
         return self._known().get((account.id, name))

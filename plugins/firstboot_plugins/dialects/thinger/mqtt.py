@@ -70,7 +70,7 @@ class ThingerMqtt:
             raise ConnectRefused(3, Reason.CONNECTION_RATE_EXCEEDED, error.retry_after_s or 0) from error
         except ProvisioningRefused as refusal:  # it is reported
             raise ConnectRefused(4, Reason.BAD_USER_NAME_OR_PASSWORD, refusal.delay_s) from refusal
-        raise await self._refusal(account, client_id, password, origin)
+        raise await self._refusal(account, client_id, password)
 
     # -- devices -----------------------------------------------------------------------------------
 
@@ -112,16 +112,14 @@ class ThingerMqtt:
             return False  # it is there, with another password
         return await self._thinger.autoprovision.make(account, client_id, password, origin)
 
-    async def _refusal(self, account: Tenant, client_id: str, password: str, origin: Origin) -> ConnectRefused:
+    async def _refusal(self, account: Tenant, client_id: str, password: str) -> ConnectRefused:
         device = await self._thinger.devices.find(account, client_id)
         if device is not None and not device.enabled:
             credentials = await self._services.devices.credentials(device)
             if opened_by(credentials, account.name, client_id, password):
                 return ConnectRefused(5, Reason.NOT_AUTHORIZED)
-        delay_s = self._services.logins.refused(
-            origin, "bad-credentials", "no device of the account, rule or token matches the CONNECT"
-        )
-        return ConnectRefused(4, Reason.BAD_USER_NAME_OR_PASSWORD, delay_s)
+        reason = "no device of the account, rule or token matches the CONNECT"
+        return ConnectRefused(4, Reason.BAD_USER_NAME_OR_PASSWORD, reason=reason)
 
     # -- provisioning sessions ---------------------------------------------------------------------
 

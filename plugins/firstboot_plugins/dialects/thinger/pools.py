@@ -39,13 +39,7 @@ class Pools:
 
     async def list(self, asker: Asker, query: ListQuery) -> Sequence[dict[str, Any]]:
         """Show those that the asker may list."""
-        asker.check_some(TITLE, "ListPools")
-        rows = [
-            profile
-            for profile in self.profiles.all(asker.account)
-            if asker.may(TITLE, profile.name, "ListPools") and query.takes(profile.name, "")
-        ]
-        return [await self._shown(profile) for profile in rows[query.index : query.index + query.count]]
+        return [await self._shown(each) for each in self.profiles.allowed(asker, query, TITLE, "ListPools")]
 
     async def get(self, asker: Asker, name: str) -> dict[str, Any]:
         """Show one.
@@ -61,9 +55,7 @@ class Pools:
         Raises: `ThingerError` (400, 403), `AlreadyExists`, `InvalidValue`, `Unavailable`.
         """
         fields = BodyFields(body)
-        name = fields.id(POOL)
-        if name is None:
-            raise ThingerError(400, f"missing field: {POOL}")
+        name = fields.needed_id(POOL)
         asker.check(TITLE, name, "CreatePool")
         draft = replace(plain_profile(asker.account.id, name), strategy=STRATEGY)
         draft = self._checked(asker, read_pool(fields).applied(draft))

@@ -34,13 +34,7 @@ class Rules:
 
     async def list(self, asker: Asker, query: ListQuery) -> Sequence[dict[str, Any]]:
         """Show those that the asker may list."""
-        asker.check_some(TITLE, "ListAutoprovisions")
-        rows = [
-            _shown(profile)
-            for profile in self.profiles.all(asker.account)
-            if asker.may(TITLE, profile.name, "ListAutoprovisions") and query.takes(profile.name, "")
-        ]
-        return rows[query.index : query.index + query.count]
+        return [_shown(each) for each in self.profiles.allowed(asker, query, TITLE, "ListAutoprovisions")]
 
     async def get(self, asker: Asker, name: str) -> dict[str, Any]:
         """Show one.
@@ -56,9 +50,7 @@ class Rules:
         Raises: `ThingerError` (400, 403), `AlreadyExists`, `InvalidValue`, `Unavailable`.
         """
         fields = BodyFields(body)
-        name = fields.id(RULE)
-        if name is None:
-            raise ThingerError(400, f"missing field: {RULE}")
+        name = fields.needed_id(RULE)
         asker.check(TITLE, name, "CreateAutoprovision")
         rule = read_rule(fields, None)
         fields.end()

@@ -12,13 +12,11 @@ from firstboot.cli.common import (
     actor,
     fail,
     moment,
-    parse_moment,
-    print_fields,
-    print_json,
-    print_table,
-    say_none,
+    print_one,
+    print_rows,
     with_core,
 )
+from firstboot.cli.token import ExpiresOption
 from firstboot.model import DEFAULT_TENANT
 
 if TYPE_CHECKING:
@@ -44,12 +42,7 @@ def create(
     short: Annotated[
         bool, typer.Option("--short", help="Also make a provisioning key, for devices with little memory.")
     ] = False,
-    expires: Annotated[
-        int | None,
-        typer.Option(
-            parser=parse_moment, metavar="<date>", help="Date (UTC) from which on it opens nothing: 2030-01-31."
-        ),
-    ] = None,
+    expires: ExpiresOption = None,
     account: AccountOption = DEFAULT_TENANT,
     config: ConfigOption = None,
     as_json: JsonOption = False,
@@ -66,8 +59,7 @@ def create(
         fields: dict[str, object] = {"access token": made.secret.reveal()}
         if made.short is not None:
             fields["provisioning key"] = made.short.reveal()
-        show = print_json if as_json else print_fields
-        show({**fields, **_fields(made)})
+        print_one({**fields, **_fields(made)}, as_json)
 
     with_core(config, work)
 
@@ -80,13 +72,8 @@ def list_(
 
     async def work(core: Core) -> None:
         rows = [_fields(known) for known in await _of_account(core, account)]
-        if as_json:
-            print_json(rows)
-            return
         columns = ("token", "name", "enabled", "created", "created by", "expires", "last used")
-        print_table(columns, [[row[column] for column in columns] for row in rows])
-        if not rows:
-            say_none("access token", core)
+        print_rows(rows, columns, as_json, what="access token", core=core)
 
     with_core(config, work)
 

@@ -29,13 +29,9 @@ async def log_in_by_certificate(origin: Origin, services: Services, proof: Certi
             await provision(services, proof, chain_request(origin))
             match = await proof.device(peer)
     except CertificateRefused as error:
-        raise _refusal(services.logins.refused(origin, error.code, str(error))) from None
+        raise ConnectRefused(V3_REFUSED, V5_REFUSED, code=error.code, reason=str(error)) from None
     except Refused as error:  # reported already
-        raise _refusal(error.delay_s) from None
+        raise ConnectRefused(V3_REFUSED, V5_REFUSED, error.delay_s) from None
     if match is None:
-        raise _refusal(services.logins.refused(origin, "bad-credentials", "the certificate was replaced again"))
+        raise ConnectRefused(V3_REFUSED, V5_REFUSED, reason="the certificate was replaced again")
     return match
-
-
-def _refusal(delay_s: float) -> ConnectRefused:
-    return ConnectRefused(V3_REFUSED, V5_REFUSED, delay_s)

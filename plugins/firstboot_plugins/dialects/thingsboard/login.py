@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from firstboot.logins import Logins, Match
-from firstboot.model import Origin
 from firstboot.mqtt_passwords import has_password, is_password, parts_of
 from firstboot.secret import same_text
 from firstboot_plugins.credentials.lookup_ids import mqtt_basic_id
@@ -12,9 +11,10 @@ from firstboot_plugins.transports.mqtt.packets import Connect
 
 ACCESS_TOKEN = "ACCESS_TOKEN"
 MQTT_BASIC = "MQTT_BASIC"
+_NO_MATCH = "no credentials match the CONNECT"
 
 
-async def log_in(connect: Connect, origin: Origin, logins: Logins) -> Match:
+async def log_in(connect: Connect, logins: Logins) -> Match:
     """Return the device whose credentials the CONNECT carries.
 
     Raises: `ConnectRefused` with the codes of contract 3.3; `firstboot.errors.Unavailable`.
@@ -24,9 +24,7 @@ async def log_in(connect: Connect, origin: Origin, logins: Logins) -> Match:
     password = _text(connect.password)
     match = await match_of(logins, client_id, username, password)
     if match is None:
-        refusal = _refusal(client_id, username, password)
-        refusal.delay_s = logins.refused(origin, "bad-credentials", "no credentials match the CONNECT")
-        raise refusal
+        raise _refusal(client_id, username, password)
     return match
 
 
@@ -82,7 +80,7 @@ def _text(password: bytes | None) -> str:
 
 def _refusal(client_id: str, username: str, password: str) -> ConnectRefused:
     if username or password:
-        return ConnectRefused(5, 0x86)
+        return ConnectRefused(5, 0x86, reason=_NO_MATCH)
     if client_id.strip():
-        return ConnectRefused(2, 0x85)
-    return ConnectRefused(5, 0x87)
+        return ConnectRefused(2, 0x85, reason=_NO_MATCH)
+    return ConnectRefused(5, 0x87, reason=_NO_MATCH)

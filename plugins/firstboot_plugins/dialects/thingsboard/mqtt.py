@@ -48,7 +48,7 @@ class ThingsBoardMqtt:
         if origin.certificate is not None:  # contract 3.3: user name and password do not count then
             match = await log_in_by_certificate(origin, self._services, self._proof)
         else:
-            match = await log_in(connect, origin, self._services.logins)
+            match = await log_in(connect, self._services.logins)
         profile = self._services.logins.profile_of(match)
         if profile is not None and profile.details.get(DIALECT, self.name) != self.name:
             return None  # the device speaks another dialect, which is asked as well

@@ -16,10 +16,9 @@ from firstboot.cli.common import (
     TenantOption,
     actor,
     duration,
+    given,
     parse_moment,
-    print_json,
-    print_table,
-    say_none,
+    print_rows,
     with_core,
 )
 from firstboot_plugins.dialects.thingstream.profile_lines import codes_of, print_profile, profile_fields
@@ -146,13 +145,8 @@ def list_(tenant: TenantOption = TENANT, config: ConfigOption = None, as_json: J
 
         found = await ThingstreamProfiles(core).all((await core.tenant(tenant)).id)
         fields = [await profile_fields(core, profile) for profile, _ in found]
-        if as_json:
-            print_json(fields)
-            return
         columns = ("profile", "service", "plan", "auto activate", "things")
-        print_table(columns, [[each[column] for column in columns] for each in fields])
-        if not fields:
-            say_none("Thingstream profile", core)
+        print_rows(fields, columns, as_json, what="Thingstream profile", core=core)
 
     with_core(config, work)
 
@@ -197,7 +191,7 @@ def _options(
     grace: timedelta | None,
 ) -> dict[str, Any]:
     """Return the settings that were given."""
-    given = {
+    options = {
         "plan": plan,
         "tags": tuple(tags) if tags else None,
         "format": format_,
@@ -206,4 +200,4 @@ def _options(
         "old_thing": old_thing,
         "grace_s": int(grace.total_seconds()) if grace is not None else None,
     }
-    return {name: value for name, value in given.items() if value is not None}
+    return given(options)

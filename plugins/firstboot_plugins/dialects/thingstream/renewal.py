@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from uuid import UUID
 from weakref import WeakValueDictionary
 
 from firstboot.errors import ProvisioningRefused
-from firstboot.model import (
-    Credentials,
-    Device,
-    DeviceDetails,
-    Origin,
-    ProvisioningRequest,
-    ResourceDraft,
-    WantedCredentials,
-)
+from firstboot.model import Credentials, Device, Origin, ResourceDraft, WantedCredentials
 from firstboot.mqtt_passwords import parts_of
 from firstboot.randomness import random_bytes
-from firstboot.secret import Secret
 from firstboot_plugins.dialects.thingstream.credentials import (
     ThingCredentials,
     thing_credentials,
@@ -28,8 +19,9 @@ from firstboot_plugins.dialects.thingstream.credentials import (
 )
 from firstboot_plugins.dialects.thingstream.endings import ending
 from firstboot_plugins.dialects.thingstream.errors import Deactivated
+from firstboot_plugins.dialects.thingstream.new_thing import first_state, new_thing, request_of
 from firstboot_plugins.dialects.thingstream.requests import Wish
-from firstboot_plugins.dialects.thingstream.settings import NAME, OldThing
+from firstboot_plugins.dialects.thingstream.settings import OldThing
 from firstboot_plugins.dialects.thingstream.things import (
     ThingState,
     deactivated,
@@ -46,6 +38,7 @@ RETRY_WINDOW_MS = 10_000
 """How long after a renewal the same request is taken for one whose answer was lost."""
 _TRIES = 5
 _DEVICE = "device"
+_WANTED = WantedCredentials(type=ThingCredentials.type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +118,6 @@ class Renewal:
     ) -> Made:
         settings, now_ms = proven.settings, self._services.clock.now_ms()
         public_id = UUID(bytes=random_bytes(16), version=4)
-        state = ThingState.ACTIVE if settings.auto_activate else ThingState.ALLOCATED
         companions: tuple[ResourceDraft, ...] = ()
         superseded = None
         if old is not None:
@@ -134,45 +126,16 @@ class Renewal:
                 superseded = deactivated(superseded)
             elif settings.old_thing is OldThing.ON_FIRST_CONNECT:
                 companions = (ending(old, now_ms + 1000 * settings.grace_s),)
-        draft = DeviceDetails(
-            public_id=public_id,
-            label=wish.given_name or f"Thing {str(public_id)[:8]}",
-            enabled=settings.auto_activate,
-            details={
-                NAME: {
-                    "state": state.value,
-                    "activated": now_ms if settings.auto_activate else None,
-                    "plan": settings.plan,
-                    "tags": list(dict.fromkeys((*settings.tags, *wish.tags))),
-                    "token": proven.token.last4,
-                    "request": request_digest,
-                    "supersedes": thing_id(old.public_id) if old is not None else None,
-                }
-            },
-            companions=companions,
-            replaces=superseded,
+        kept = {"request": request_digest, "supersedes": thing_id(old.public_id) if old is not None else None}
+        draft = replace(
+            new_thing(wish, proven, public_id, now_ms, kept), companions=companions, replaces=superseded
         )
-        request = self._request(wish, origin, thing_id(public_id), draft)
+        request = request_of(wish, origin, _WANTED, name=thing_id(public_id), draft=draft)
         made = await self._services.provisioning.provision_in(proven.profile, request)
-        return Made(made.public_id, made.credentials, state)
+        return Made(made.public_id, made.credentials, first_state(settings))
 
     async def _take(self, wish: Wish, proven: Proven, origin: Origin) -> Made:
         """Have the hardware given a prepared device."""
-        request = self._request(wish, origin, None, None)
+        request = request_of(wish, origin, _WANTED, name=None, draft=None)
         made = await self._services.provisioning.provision_in(proven.profile, request)
         return Made(made.public_id, made.credentials, ThingState.ACTIVE)
-
-    def _request(
-        self, wish: Wish, origin: Origin, name: str | None, draft: DeviceDetails | None
-    ) -> ProvisioningRequest:
-        said = {"givenName": wish.given_name, "hardwareId": wish.hardware_id, "tags": ",".join(wish.tags)}
-        return ProvisioningRequest(
-            key="",
-            secret=Secret(""),
-            device_name=name,
-            wanted=WantedCredentials(type=ThingCredentials.type),
-            facts={key: value for key, value in said.items() if value},
-            hardware_id=wish.hardware_id,
-            draft=draft,
-            origin=origin,
-        )

@@ -14,13 +14,13 @@ from uuid import UUID
 from weakref import WeakValueDictionary
 
 from firstboot.errors import ProvisioningRefused
-from firstboot.model import Device, DeviceDetails, Origin, ProvisioningRequest, WantedCredentials
+from firstboot.model import Device, Origin, WantedCredentials
 from firstboot.randomness import random_bytes
-from firstboot.secret import Secret
 from firstboot_plugins.dialects.thingstream.credentials import thing_id
 from firstboot_plugins.dialects.thingstream.errors import Deactivated
+from firstboot_plugins.dialects.thingstream.new_thing import new_thing, request_of
 from firstboot_plugins.dialects.thingstream.requests import Wish
-from firstboot_plugins.dialects.thingstream.settings import NAME, settings_of
+from firstboot_plugins.dialects.thingstream.settings import settings_of
 from firstboot_plugins.dialects.thingstream.things import ThingState, state_of
 from firstboot_plugins.dialects.thingstream.tokens import Proven
 
@@ -140,37 +140,11 @@ class Retrieval:
     async def _make(
         self, wish: Wish, proven: Proven, origin: Origin, issue: Issue, kept: Mapping[str, Any]
     ) -> Found:
-        settings, now_ms = proven.settings, self._services.clock.now_ms()
         public_id = await self._free_id(wish.hardware_id, proven)
         # Nobody is told the credentials of a Thing without a plan, and it gets others with it.
-        issued = await issue(public_id) if settings.auto_activate else Issued(WantedCredentials())
-        state = ThingState.ACTIVE if settings.auto_activate else ThingState.ALLOCATED
-        draft = DeviceDetails(
-            public_id=public_id,
-            label=wish.given_name or f"Thing {str(public_id)[:8]}",
-            enabled=settings.auto_activate,
-            details={
-                NAME: {
-                    "state": state.value,
-                    "activated": now_ms if settings.auto_activate else None,
-                    "plan": settings.plan,
-                    "tags": list(dict.fromkeys((*settings.tags, *wish.tags))),
-                    "token": proven.token.last4,
-                    **kept,
-                }
-            },
-        )
-        said = {"givenName": wish.given_name, "hardwareId": wish.hardware_id, "tags": ",".join(wish.tags)}
-        request = ProvisioningRequest(
-            key="",
-            secret=Secret(""),
-            device_name=thing_id(public_id),
-            wanted=issued.wanted,
-            facts={key: value for key, value in said.items() if value},
-            hardware_id=wish.hardware_id,
-            draft=draft,
-            origin=origin,
-        )
+        issued = await issue(public_id) if proven.settings.auto_activate else Issued(WantedCredentials())
+        draft = new_thing(wish, proven, public_id, self._services.clock.now_ms(), kept)
+        request = request_of(wish, origin, issued.wanted, name=thing_id(public_id), draft=draft)
         made = await self._services.provisioning.provision_in(proven.profile, request)
         if made.made is None:  # an administrator has given the profile a strategy that hands out what exists
             raise NotHere(f"The strategy {proven.profile.strategy!r} has made no Thing.")

@@ -13,9 +13,7 @@ from firstboot.cli.common import (
     TenantOption,
     actor,
     moment,
-    print_json,
-    print_table,
-    say_none,
+    print_rows,
     with_core,
 )
 
@@ -61,13 +59,8 @@ def list_(
             if len(found) == limit:
                 break
         fields = [_fields(record) for record in found]
-        if as_json:
-            print_json(fields)
-            return
         columns = ("id", "name", "hardware id", "profile", "plan", "state", "created")
-        print_table(columns, [[each[column] for column in columns] for each in fields], widest=60)
-        if not fields:
-            say_none("Thing", core)
+        print_rows(fields, columns, as_json, what="Thing", core=core, widest=60)
 
     with_core(config, work)
 

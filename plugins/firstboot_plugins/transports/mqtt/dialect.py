@@ -23,11 +23,18 @@ FAILURES = (Exception, asyncio.CancelledError, SystemExit, KeyboardInterrupt)
 class ConnectRefused(Exception):
     """The CONNECT is refused, with the code that each protocol generation knows."""
 
-    def __init__(self, v3: int, v5: int, delay_s: float = 0.0) -> None:
+    def __init__(
+        self, v3: int, v5: int, delay_s: float = 0.0, *, code: str = "bad-credentials", reason: str | None = None
+    ) -> None:
+        """``reason``: what is logged, and counted against the address, if no other dialect takes the CONNECT; None
+        for a refusal that is reported already, with the seconds to hold the answer back.
+        """
         super().__init__(f"refused with {v3} or 0x{v5:02x}")
         self.v3 = v3
         self.v5 = v5
         self.delay_s = delay_s
+        self.code = code
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,7 +157,10 @@ class Door:
                     return login
             except ConnectRefused as refusal:
                 first_refusal = first_refusal or refusal
-        raise first_refusal or ConnectRefused(V3_NOT_AUTHORIZED, Reason.NOT_AUTHORIZED)
+        answer = first_refusal or ConnectRefused(V3_NOT_AUTHORIZED, Reason.NOT_AUTHORIZED)
+        if answer.reason is not None:
+            answer.delay_s = self.services.logins.refused(origin, answer.code, answer.reason)
+        raise answer
 
     def _shook_no_hands(self, address: str, reason: str) -> None:
         if self.may_log(address):
