@@ -20,7 +20,8 @@ from benchmarks.arithmetic import percentile
 from benchmarks.coap import CoapSocket
 from benchmarks.dtls import DtlsSocket
 from benchmarks.listener import listen
-from benchmarks.scripts import SCRIPTS, Script
+from benchmarks.script import Script
+from benchmarks.scripts import SCRIPTS
 
 GIVE_UP_AFTER_ERRORS = 20
 PATIENCE_S = 30.0

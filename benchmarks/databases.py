@@ -40,6 +40,7 @@ _WHOLE = (
 COUNTS: Mapping[str, str] = {
     "device": f"{_WHOLE} WHERE tenant_id = 1 AND name >= '{{prefix}}-' AND name < '{{prefix}}.'",
     "hardware": f"{_WHOLE} WHERE tenant_id = 1 AND hardware_id >= '{{prefix}}-' AND hardware_id < '{{prefix}}.'",
+    "label": f"{_WHOLE} WHERE tenant_id = 1 AND label >= '{{prefix}}-' AND label < '{{prefix}}.'",
     "bucket": (
         "SELECT count(*) FROM resource"
         " WHERE tenant_id = 1 AND kind = 'thinger-bucket' AND name >= '{prefix}-' AND name < '{prefix}.'"

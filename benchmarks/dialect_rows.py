@@ -50,7 +50,8 @@ def thingstream(bench: Bench) -> Iterable[Row]:
     token = _told(database, "thingstream", "profile", "create", "benchmark-things")["token"]
     ours = replace(database, secret=token)
     with firstboot(database.data_dir, "http", changed=NO_DIALECT_LIMIT) as server:
-        yield _beside_thingsboard(bench, "thingstream", server, ours, database)
+        for row in ("thingstream", "thingstream-hardware"):
+            yield _beside_thingsboard(bench, row, server, ours, database)
 
 
 def publish_bucket(bench: Bench) -> Iterable[Row]:

@@ -71,10 +71,21 @@ def _claim(load: Load) -> Mapping[str, Any]:
 # -- Thingstream over HTTP ---------------------------------------------------------------------------
 
 
-def _cloudlocate(load: Load) -> Requests:
-    body = {"token": load.secret, "givenName": _name(load), "hardwareId": _name(load), "tags": ["benchmark"]}
-    made = post("/ztp/cloudlocate/credentials", body)
-    return lambda number: (made(number),)
+def _thingstream(*makes: str, **says: str) -> Script:
+    """Return a script of requests with the token that the load has for a secret."""
+
+    def requests(load: Load) -> Requests:
+        said = {key: value.replace("{thing}", _name(load)) for key, value in says.items()}
+        made = post("/ztp/cloudlocate/credentials", {"token": load.secret, "tags": ["benchmark"], **said})
+        return lambda number: (made(number),)
+
+    return Script(
+        requests=requests,
+        answers=(b'"clientId"',),
+        is_complete=is_whole_response,
+        makes=makes,
+        keeps_connection=True,
+    )
 
 
 # -- thinger.io over MQTT ----------------------------------------------------------------------------
@@ -107,13 +118,8 @@ DIALECT_SCRIPTS: Mapping[str, Script] = {
     "thinger-ensure": _thinger("/devices/{device}/ensure", _ensure, _CREATED, "device"),
     "thinger-bucket": _thinger("/devices/{device}/ensure", _bucket, b'"buckets"', "device", "bucket"),
     "thinger-claim": _thinger(f"/pools/{POOL}/claim", _claim, b'"credentials"', "hardware"),
-    "thingstream": Script(
-        requests=_cloudlocate,
-        answers=(b'"clientId"',),
-        is_complete=is_whole_response,
-        makes=("hardware",),
-        keeps_connection=True,
-    ),
+    "thingstream": _thingstream("label", givenName="{thing}"),
+    "thingstream-hardware": _thingstream("label", "hardware", givenName="{thing}", hardwareId="{thing}"),
     "thinger-collected": _publishing(COLLECTED, "row"),
     "thinger-forgotten": _publishing(NOT_COLLECTED),
 }

@@ -100,7 +100,7 @@ MEASUREMENTS: Mapping[Callable[[Bench], Iterable[Row]], tuple[str, ...]] = {
     coap_sqlite: ("coap-sqlite",),
     thinger: ("thinger-create", "thinger-ensure", "thinger-bucket"),
     thinger_claim: ("thinger-claim",),
-    thingstream: ("thingstream",),
+    thingstream: ("thingstream", "thingstream-hardware"),
     tls_handshake: ("tls-handshake",),
     dtls_handshake: ("dtls-handshake",),
     connect: ("connect",),

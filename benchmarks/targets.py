@@ -73,6 +73,12 @@ TARGETS: Mapping[str, Target] = {
     "thingstream": Target(
         what="Thingstream's dialect: credentials of CloudLocate, HTTP", reference=_THINGSBOARD, reach=0.8, aim=1.0
     ),
+    "thingstream-hardware": Target(
+        what="the same with a hardware code, by which a Thing that the device has is looked for",
+        reference=_THINGSBOARD,
+        reach=0.8,
+        aim=1.0,
+    ),
     "tls-handshake": Target(
         what="TLS handshake and CONNECT, for each second of the server's processor time",
         reference="a bare asyncio TLS echo's",

@@ -28,7 +28,7 @@ def tls_handshake(bench: Bench) -> Iterable[Row]:
 
 def dtls_handshake(bench: Bench) -> Iterable[Row]:
     database = bench.new_database()
-    settings = _certified(database) | NO_RATE_LIMIT | {"COAP__DTLS_BIND": "127.0.0.1:0"}
+    settings = {**_certified(database), **NO_RATE_LIMIT, "COAP__DTLS_BIND": "127.0.0.1:0"}
     with (
         own_reference("dtls_echo", bench.directory) as reference,
         firstboot(database.data_dir, "coaps", changed=settings) as server,

@@ -105,7 +105,10 @@ class GivingMembers:
     async def _add(self, wish: TakeFromPool, request: ProvisioningRequest, profile: DeviceProfile) -> Provisioned:
         """Make a member for a hardware when none is ready."""
         if wish.new_name is None:
-            raise ProvisioningRefused(f"No device of pool {profile.name!r} is ready.", code="pool-empty")
+            raise ProvisioningRefused(
+                f"No device of pool {profile.name!r} is ready for hardware {wish.hardware_id!r}.",
+                code="pool-empty",
+            )
         tried = ""
         for _ in range(MAX_NAMES_TRIED):
             number = await self._leases.next_number(profile)

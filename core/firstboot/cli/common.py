@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from firstboot.config import ConfigSource, config_file, parse_duration
-from firstboot.errors import FirstbootError, InvalidValue, NotFound
+from firstboot.errors import FirstbootError, InvalidValue
 from firstboot.model import DEFAULT_TENANT
 from firstboot.moments import moment_text, read_moment
 
@@ -55,12 +55,9 @@ def with_core(file: Path | None, work: Callable[[Any], Awaitable[None]]) -> None
         data_dir = foundation.config.server.data_dir.absolute()
         is_new = not data_dir.exists()
         async with open_core(foundation, Clock()) as core:
-            try:
-                await work(core)
-            except NotFound:
-                if is_new:
-                    typer.echo(f"firstboot: {data_dir} was made just now: is this the right folder?", err=True)
-                raise
+            if is_new:  # whatever is done now, a server that keeps its data elsewhere knows nothing of it
+                typer.echo(f"firstboot: {data_dir} was made just now: is this the right folder?", err=True)
+            await work(core)
 
     run(main)
 

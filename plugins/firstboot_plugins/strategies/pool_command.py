@@ -35,9 +35,7 @@ from firstboot_plugins.strategies.pool_options import ANY, STRATEGY, OnEmpty, Or
 if TYPE_CHECKING:
     from firstboot.core import Core
 
-app = typer.Typer(
-    help="Pools: prepared devices, of which each hardware that asks is given one.", no_args_is_help=True
-)
+app = typer.Typer(help="Pools: prepared devices, one for each hardware that asks.", no_args_is_help=True)
 
 
 class RebindWord(enum.StrEnum):
@@ -50,26 +48,25 @@ class RebindWord(enum.StrEnum):
 
 OrderOption = Annotated[
     Order | None,
-    typer.Option(help="Which device is given to a hardware without one of its own.", show_default="fifo"),
+    typer.Option(help="Which device is given to a hardware without one of its own; fifo in a new pool."),
 ]
 LeaseOption = Annotated[
     timedelta | None,
     typer.Option(
         parser=duration,
         metavar="<time>",
-        help="How long a device is held that never logs in; 0s: for ever.",
-        show_default="10m",
+        help="How long a device is held that never logs in, 0s: for ever; 10m in a new pool.",
     ),
 ]
 OnEmptyOption = Annotated[
-    OnEmpty | None, typer.Option(help="What happens when none is ready.", show_default="fail")
+    OnEmpty | None, typer.Option(help="What happens when none is ready; fail in a new pool.")
 ]
 PatternOption = Annotated[
     str | None, typer.Option(metavar="<pattern>", help="Names of new devices: meter-{seq:05d}, or meter-{hw}.")
 ]
 RebindOption = Annotated[
     RebindWord | None,
-    typer.Option(help="Whether a hardware that asks again gets its device again.", show_default="until_confirmed"),
+    typer.Option(help="Whether a hardware that asks again gets its device again; until_confirmed in a new pool."),
 ]
 FileOption = Annotated[Path | None, typer.Option(help="File with one a line; - reads standard input.")]
 

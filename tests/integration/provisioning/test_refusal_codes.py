@@ -19,6 +19,7 @@ from firstboot.errors import REFUSAL_CODES, Unavailable
 from firstboot.hookspecs import Answer, Refuse, hookimpl
 from firstboot.logs import JsonFormatter
 from firstboot.model import Credentials, Device, ProfileLimits, ReprovisionPolicy
+from firstboot.mqtt_passwords import credentials_with_digest
 from firstboot.pool_names import read_pattern
 from firstboot.profiles import parse_networks
 
@@ -181,6 +182,13 @@ async def cannot_rotate(scene: Scene) -> tuple[int, bytes]:
     return await scene.ask(demo.request("used", **CERTIFICATE))
 
 
+async def cannot_be_told(scene: Scene) -> tuple[int, bytes]:
+    waiting = await scene.profile(strategy="check-pre-provisioned")
+    kept = credentials_with_digest("the look-up id", "m", "u1", PASSWORD)
+    await pre_provision(scene.server, waiting, "m", kept)
+    return await scene.ask(waiting.request("m"))
+
+
 async def profile_gone(scene: Scene) -> tuple[int, bytes]:
     demo = await scene.profile()
 
@@ -279,6 +287,7 @@ SCENARIOS: dict[str, tuple[Scenario, tuple[int, bytes]]] = {
     "token-in-use": (token_in_use, FAILURE),
     "bad-credentials-request": (bad_credentials_request, FAILURE),
     "cannot-rotate": (cannot_rotate, FAILURE),
+    "cannot-be-told": (cannot_be_told, FAILURE),
     "profile-gone": (profile_gone, FAILURE),
     "device-gone": (device_gone, FAILURE),
     "vetoed": (vetoed, FAILURE),

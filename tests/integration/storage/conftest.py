@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -34,34 +35,40 @@ def database(request: pytest.FixtureRequest) -> Database:
     return found
 
 
+@asynccontextmanager
+async def _opened(database: Database) -> AsyncIterator[Storage]:
+    storage = await database.open()
+    try:
+        yield storage
+    finally:
+        await storage.close()
+
+
 @pytest.fixture
 async def storage(database: Database) -> AsyncIterator[Storage]:
-    storage = await database.open()
-    yield storage
-    await storage.close()
+    async with _opened(database) as storage:
+        yield storage
 
 
 @pytest.fixture
 async def upgraded_1(database: Database) -> AsyncIterator[Storage]:
     """Open what was a database of version 1."""
     await make_version_1(database)
-    storage = await database.open()
-    yield storage
-    await storage.close()
+    async with _opened(database) as storage:
+        yield storage
 
 
 @pytest.fixture
 async def upgraded_2(database: Database) -> AsyncIterator[Storage]:
     """Open what was a database of version 2."""
     await make_version_2(database)
-    storage = await database.open()
-    yield storage
-    await storage.close()
+    async with _opened(database) as storage:
+        yield storage
 
 
 @pytest.fixture(params=["upgraded_1", "upgraded_2"], ids=["1", "2"])
-def upgraded(request: pytest.FixtureRequest) -> Storage:
-    """Open what was a database of version 1, or of version 2."""
+def upgraded(request: pytest.FixtureRequest, database: Database) -> Storage:
+    """Open what was a database of version 1, or of version 2, of each kind."""
     found: Storage = request.getfixturevalue(request.param)
     return found
 

@@ -360,8 +360,8 @@ async def test_tg_12_1_operators_see_each_conflict_with_how_often_and_from_where
         [entry.detail for entry in audited]
         == [event["reason"] for event in live]
         == [
-            "Device 'meter1' exists already. Wrong credentials were offered for it 1 times.",
-            "Device 'meter1' exists already. Wrong credentials were offered for it 2 times.",
+            "Device 'meter1' exists already. Wrong credentials offered for it: 1.",
+            "Device 'meter1' exists already. Wrong credentials offered for it: 2.",
         ]
     )
     assert {(entry.device, entry.address, entry.dialect, entry.profile) for entry in audited} == {

@@ -133,7 +133,7 @@ class Ensuring:
         self._wrong.check(device.id)  # and what is counted next is judged in the same breath
         if not same:
             times = self._wrong.count(device.id)
-            raise await self._conflict(asker, device, f"Wrong credentials were offered for it {times} times.")
+            raise await self._conflict(asker, device, f"Wrong credentials offered for it: {times}.")
 
     async def _conflict(self, asker: Asker, device: Device, reason: str) -> ThingerError:
         """Tell operators of a conflict, and return the answer to whoever asked."""

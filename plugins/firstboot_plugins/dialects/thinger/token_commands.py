@@ -28,7 +28,7 @@ app = typer.Typer(help="thinger.io's REST API: access to it.", no_args_is_help=T
 token_app = typer.Typer(help="Access tokens of an account, which is a tenant.", no_args_is_help=True)
 app.add_typer(token_app, name="token")
 
-Name = Annotated[str, typer.Argument(help="Id of the token: letters, digits and _.")]
+Name = Annotated[str, typer.Argument(help="Id of the token: 1 to 50 letters, digits and _.")]
 AccountOption = Annotated[str, typer.Option("--account", help="Name of the account.")]
 Preset = Literal["sketch", "monitor", "node-red", "full"]
 
@@ -50,12 +50,17 @@ def create(
     """Make a token, and print it. Running servers know it at once."""
 
     async def work(core: Core) -> None:
+        from firstboot_plugins.dialects.thinger.errors import ThingerError
         from firstboot_plugins.dialects.thinger.token_bodies import TokenChange, checked_token_id
         from firstboot_plugins.dialects.thinger.token_presets import PRESETS
 
+        try:
+            id_ = checked_token_id(name)
+        except ThingerError as error:
+            raise fail(f"{error}: it has 1 to 50 letters, digits and _.") from None
         wanted = TokenChange(kept={"name": name, "allow": PRESETS[preset], "short": short}, expires_at_ms=expires)
         tenant = await core.tenant(account)
-        made = await _tokens(core).create(tenant, checked_token_id(name), wanted, actor=actor())
+        made = await _tokens(core).create(tenant, id_, wanted, actor=actor())
         fields: dict[str, object] = {"access token": made.secret.reveal()}
         if made.short is not None:
             fields["provisioning key"] = made.short.reveal()

@@ -30,7 +30,9 @@ def print_profile(fields: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(fields)
         return
-    tokens = [f"...{each['last4']} {each['state']}, {each['uses']} uses" for each in fields["tokens"]]
+    tokens = [
+        f"{each['id']} (...{each['last4']}) {each['state']}, {each['uses']} uses" for each in fields["tokens"]
+    ]
     print_fields({**fields, "tags": " ".join(fields["tags"]), "tokens": "; ".join(tokens) or None})
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -22,17 +22,18 @@ if TYPE_CHECKING:
     from firstboot.model import Device
     from firstboot_plugins.dialects.thingstream.thing_record import ThingRecord
 
-app = typer.Typer(help="Things: list, activate, deactivate.", no_args_is_help=True)
+app = typer.Typer(help="Things; what else there is to do with them: firstboot device.", no_args_is_help=True)
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[THING]...", help="Ids, such as device:<uuid>.")]
 Id = Annotated[str, typer.Argument(help="Its id, such as device:<uuid>.")]
+State = Literal["allocated", "active", "deactivated"]
 OfProfile = Annotated[str | None, typer.Option("--profile", help="All that fit of this profile.")]
 
 
 @app.command("list")
 def list_(
     profile: Annotated[str | None, typer.Option(help="Only Things of this profile.")] = None,
-    state: Annotated[str | None, typer.Option(help="Only allocated, active or deactivated ones.")] = None,
+    state: Annotated[State | None, typer.Option(help="Only Things in this state.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="Most Things to print.")] = 100,
     tenant: TenantOption = TENANT,
     config: ConfigOption = None,
@@ -77,7 +78,7 @@ def activate(
 def deactivate(
     things: Ids = None, profile: OfProfile = None, tenant: TenantOption = TENANT, config: ConfigOption = None
 ) -> None:
-    """Let Things log in no more; with --profile all in whose place others are. Their sessions end."""
+    """Let Things log in no more; with --profile all that were replaced. Their sessions end."""
     _each(things, profile, tenant, config, "deactivated")
 
 

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Tokens of a profile.", no_args_is_help=True)
 
-Token = Annotated[str, typer.Argument(help="Id of the token, as the profile is shown with it, or its text.")]
+Token = Annotated[
+    str, typer.Argument(help="Id of the token, as firstboot thingstream profile show tells it; or its text.")
+]
 
 
 @app.command()
