@@ -2,10 +2,10 @@
 
 It is PBKDF2 with HMAC-SHA-256, as thinger.io has it (contract 6.2). How many passes it takes says who has chosen
 the password: one that was drawn cannot be tried out in any time, and one pass will do. One that a device or a
-person has chosen makes whoever tries words pay a hundred times as much. More would be paid by the server, when all
-devices come back after a power cut (threat MQ-13), and when a factory makes thousands a second: 20 us are a tenth
-of what a device costs, and the 0.2 ms of a thousand passes would be as much again. A password that is a word is
-not saved by either.
+person has chosen makes whoever tries words pay twenty times as much. More would be paid by the server, when all
+devices come back after a power cut (threat MQ-13), and when a factory makes thousands a second: a hundred passes
+are a tenth of what a device costs, and the 0.2 ms of a thousand would be as much again. A password that is a word
+is not saved by either.
 
 No key of the server is in it. A digest stands within sealed credentials: whoever cannot open those does not see
 it, and whoever can has all the keys that the server has.
@@ -19,7 +19,7 @@ from base64 import b64decode, b64encode
 
 from firstboot.randomness import random_bytes
 
-CHOSEN_PASSES = 100
+CHOSEN_PASSES = 20
 """For a password that somebody has chosen."""
 DRAWN_PASSES = 1
 """For one that was drawn with 128 bits or more."""

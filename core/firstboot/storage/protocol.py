@@ -139,8 +139,8 @@ class Storage(Protocol):
         """Return the newest values in the order of their keys."""
         ...
 
-    async def devices_of_hardware(self, tenant_id: int, hardware_id: str) -> Sequence[Device]:
-        """Return the devices that say that they are this hardware, the newest first."""
+    async def devices_of_hardware(self, tenant_id: int, hardware_id: str, *, limit: int = 100) -> Sequence[Device]:
+        """Return devices that say that they are this hardware, the newest first: anybody may say it."""
         ...
 
     async def pool_members(self, profile_id: int, *, after_id: int = 0, limit: int = 100) -> Sequence[PoolMember]:

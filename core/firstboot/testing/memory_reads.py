@@ -212,9 +212,10 @@ class MemoryReads:
             if owner == device_id and (keys is None or key in keys)
         ]
 
-    async def devices_of_hardware(self, tenant_id: int, hardware_id: str) -> Sequence[Device]:
+    async def devices_of_hardware(self, tenant_id: int, hardware_id: str, *, limit: int = 100) -> Sequence[Device]:
         devices = list(self._tables.devices.values())[::-1]
-        return [each for each in devices if (each.tenant_id, each.hardware_id) == (tenant_id, hardware_id)]
+        wanted = (tenant_id, hardware_id)
+        return [each for each in devices if (each.tenant_id, each.hardware_id) == wanted][:limit]
 
     async def pool_members(self, profile_id: int, *, after_id: int = 0, limit: int = 100) -> Sequence[PoolMember]:
         return [each for each in self._tables.members_in(profile_id) if each.device_id > after_id][:limit]

@@ -193,6 +193,8 @@ class PoolTests(StorageSuite):
             return [each.name for each in devices]
 
         assert await found("HW") == ["c", "a"]
+        (newest,) = await world.storage.devices_of_hardware(world.tenant.id, "HW", limit=1)
+        assert newest.name == "c"
         assert await found("other") == ["b"]
         for nothing in ("hw", "", "\0", "\ud800"):
             assert await found(nothing) == []

@@ -176,12 +176,12 @@ class DeviceReads(Reader):
         sql = f"SELECT {_DEVICE} FROM device {_STATE} WHERE device.gateway_id = ? ORDER BY device.id"  # noqa: S608
         return [_device(row) for row in await self.search(Run(sql, (gateway_id,)))]
 
-    async def devices_of_hardware(self, tenant_id: int, hardware_id: str) -> Sequence[Device]:
+    async def devices_of_hardware(self, tenant_id: int, hardware_id: str, *, limit: int = 100) -> Sequence[Device]:
         """See `firstboot.storage.Storage`."""
         if not storable(hardware_id):
             return []
-        sql = f"{_FIND_DEVICE} AND device.hardware_id = ? ORDER BY device.id DESC"
-        return [_device(row) for row in await self._fetch(Run(sql, (tenant_id, hardware_id)))]
+        sql = f"{_FIND_DEVICE} AND device.hardware_id = ? ORDER BY device.id DESC LIMIT ?"
+        return [_device(row) for row in await self._fetch(Run(sql, (tenant_id, hardware_id, limit)))]
 
     async def latest_telemetry(self, device_id: int, keys: Collection[str] | None = None) -> Sequence[LatestValue]:
         """See `firstboot.storage.Storage`."""

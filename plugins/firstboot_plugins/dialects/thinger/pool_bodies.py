@@ -9,8 +9,9 @@ from typing import Any
 from firstboot.model import DeviceProfile
 from firstboot_plugins.dialects.thinger.body_fields import BodyFields
 from firstboot_plugins.dialects.thinger.dialect_profiles import kept_in, with_kept
+from firstboot_plugins.dialects.thinger.errors import ThingerError
 from firstboot_plugins.strategies import pool_settings
-from firstboot_plugins.strategies.pool_options import ANY
+from firstboot_plugins.strategies.pool_options import ANY, Order
 
 POOL = "pool"
 """What a pool is called in paths and bodies, and in what is kept with its profile."""
@@ -46,11 +47,14 @@ def read_pool(fields: BodyFields) -> PoolChange:
 
     Raises: `ThingerError` (400).
     """
+    options = {ours: fields.take(name) for name, ours in _OPTIONS.items() if fields.has(name)}
+    if options.get("order", Order.FIFO) not in [*Order]:
+        raise ThingerError(400, f"invalid field: strategy is one of {', '.join(Order)}")
     change = PoolChange(
         name=fields.text("name"),
         description=fields.text("description"),
         enabled=fields.flag("enabled"),
-        options={ours: fields.take(name) for name, ours in _OPTIONS.items() if fields.has(name)},
+        options=options,
     )
     fields.end()
     return change
