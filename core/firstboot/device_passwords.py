@@ -26,6 +26,7 @@ DRAWN_PASSES = 1
 
 _NAME = "pbkdf2-sha256"
 _SALT_SIZE_BYTES = 32
+_END = b"\x01"
 
 
 def digest_of(password: str, *, drawn: bool = False) -> str:
@@ -44,4 +45,5 @@ def is_password_of(digest: str, password: str) -> bool:
 
 
 def _digest(password: str, salt: bytes, passes: int) -> bytes:
-    return hashlib.pbkdf2_hmac("sha256", password.encode("utf-8", "surrogatepass"), salt, passes)
+    # HMAC fills short keys up with zeros: without an end, a password would be the same with NUL behind it.
+    return hashlib.pbkdf2_hmac("sha256", password.encode("utf-8", "surrogatepass") + _END, salt, passes)

@@ -28,12 +28,16 @@ def test_tg_6_2_it_is_pbkdf2_with_sha_256_and_a_salt_of_32_bytes(drawn: bool, pa
 
     assert (kind, int(said)) == ("pbkdf2-sha256", passes)
     assert len(base64.b64decode(salt)) == 32
-    expected = hashlib.pbkdf2_hmac("sha256", PASSWORD.encode(), base64.b64decode(salt), passes)
+    expected = hashlib.pbkdf2_hmac("sha256", PASSWORD.encode() + b"\x01", base64.b64decode(salt), passes)
     assert base64.b64decode(digest) == expected
 
 
 def test_a_password_that_somebody_has_chosen_costs_more_to_try() -> None:
     assert CHOSEN_PASSES >= 20 * DRAWN_PASSES
+
+
+def test_a_password_with_nul_behind_it_is_another() -> None:
+    assert not is_password_of(digest_of(PASSWORD), f"{PASSWORD}\0")
 
 
 def test_two_digests_of_one_password_have_nothing_in_common() -> None:
