@@ -63,7 +63,8 @@ class ProfileDirectory:
         is_current = hmac.compare_digest(presented, current)
         is_previous = hmac.compare_digest(presented, previous)
         if profile is None:
-            raise ProfileNotProven("No device profile has this provision key.", code="unknown-key")
+            reason = "No device profile has this provision key, or this certificate."
+            raise ProfileNotProven(reason, code="unknown-key")
         if not (is_current or is_previous):
             raise ProfileNotProven(f"The provision secret is not that of profile {profile.name!r}.")
         return profile

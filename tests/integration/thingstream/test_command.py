@@ -98,6 +98,8 @@ def test_tokens_are_rotated_disabled_and_deleted(cli: CommandLine) -> None:
         (("profile", "create", "a b"), "The name of a profile has"),
         (("profile", "create", "a", "--tag", "x" * 65), "There are at most"),
         (("profile", "create", "a", "--hardware-codes", "nothing.txt"), "cannot be read"),
+        (("profile", "create", "a", "--format", "RTCM"), "--format is for --service PointPerfect"),
+        (("thing", "list", "--state", "gone"), "'gone' is not one of 'allocated'"),
         (("thing", "activate"), "give ids of Things, or --profile"),
         (("thing", "activate", "x", "--profile", "y"), "give ids of Things, or --profile"),
         (("thing", "activate", "device:x"), "There is no Thing"),

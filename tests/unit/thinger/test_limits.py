@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 from tests.integration.provisioning.fake_clock import FakeClock
 
@@ -95,3 +97,22 @@ def test_tg_13_neighbours_in_one_ipv6_network_count_as_one() -> None:
         limits.failed_token("2001:db8::2")
     limits.failed_token("2001:db8:0:1::1")
     assert not limits.may_search("2001:db8::3")
+
+
+def test_tg_13_operators_are_told_once_a_minute_who_asks_too_often(caplog: pytest.LogCaptureFixture) -> None:
+    time = FakeClock()
+    config = ThingerConfig(provisioning_burst=1, provisioning_per_minute=1)
+    limits = Limits(config, 1000, lambda: time.monotonic_s)
+    limits.provisioning("token 1", "192.0.2.7")
+
+    def refused(times: int) -> list[str]:
+        caplog.clear()
+        for _ in range(times):
+            with pytest.raises(ThingerError):
+                limits.provisioning("token 1", "192.0.2.7")
+        return [f"{record.message}: {record.__dict__['source']}" for record in caplog.records]
+
+    with caplog.at_level(logging.INFO):
+        assert refused(5) == ["too many provisioning requests: from 192.0.2.7"]
+        time.advance(59.9)
+        assert refused(5) == []

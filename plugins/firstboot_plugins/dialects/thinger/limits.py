@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import OrderedDict
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from collections.abc import Callable
 from firstboot.throttle import source_of
 from firstboot_plugins.dialects.thinger.config import ThingerConfig
 from firstboot_plugins.dialects.thinger.errors import too_many
+
+logger = logging.getLogger(__name__)
 
 MAX_KEYS = 20_000
 
@@ -47,35 +50,38 @@ class Limits:
         self._requests = Pace(requests_per_minute, requests_per_minute, monotonic)
         failures = config.failed_tokens_per_minute
         self._failures = Pace(failures, failures, monotonic)
+        self._news = Pace(1, 1, monotonic)
 
     def request(self, key: str) -> None:
         """Count a request of any kind with one token.
 
         Raises: `ThingerError` (429).
         """
-        _take(self._requests, key)
+        self._take("requests", self._requests, key)
 
     def provisioning(self, key: str, address: str) -> None:
         """Count a request that may make a device: ``key`` is that of its asker.
 
         Raises: `ThingerError` (429).
         """
-        _take(self._provisioning, key, f"from {source_of(address)}")
+        self._take("provisioning requests", self._provisioning, key, f"from {source_of(address)}")
 
     def may_search(self, address: str) -> bool:
         """Say whether a token from there that is not known is worth a look into the database."""
-        return self._failures.wait_s(source_of(address)) <= 0
+        return self._failures.wait_s(f"from {source_of(address)}") <= 0
 
     def failed_token(self, address: str) -> None:
         """Count a token that opens nothing.
 
         Raises: `ThingerError` (429).
         """
-        _take(self._failures, source_of(address))
+        self._take("wrong tokens", self._failures, f"from {source_of(address)}")
 
-
-def _take(pace: Pace, *keys: str) -> None:
-    wait_s = pace.wait_s(*keys)
-    if wait_s > 0:
-        raise too_many(math.ceil(wait_s))
-    pace.take(*keys)
+    def _take(self, what: str, pace: Pace, *keys: str) -> None:
+        wait_s = pace.wait_s(*keys)
+        if wait_s > 0:
+            if self._news.wait_s(*keys) <= 0:  # once a minute: who asks too often asks again
+                self._news.take(*keys)
+                logger.info("too many %s", what, extra={"asker": keys[0], "source": keys[-1]})
+            raise too_many(math.ceil(wait_s))
+        pace.take(*keys)

@@ -76,6 +76,9 @@ def create(
 ) -> None:
     """Make a profile, and print its token: only now."""
 
+    if format_ is not None and service is not DeviceType.POINTPERFECT:
+        raise typer.BadParameter("--format is for --service PointPerfect")
+
     async def work(core: Core) -> None:
         from firstboot_plugins.dialects.thingstream.profiles import ThingstreamProfiles
 
