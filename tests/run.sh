@@ -30,6 +30,9 @@ if ! .tox-run/bin/python -m tox --version >/dev/null 2>&1; then
     python3 -m venv .tox-run
     PIP_DISABLE_PIP_VERSION_CHECK=1 .tox-run/bin/python -m pip install --quiet 'tox >= 4.20'
 fi
+# Tests wait more than they work: three workers for two processors.
+PYTEST_XDIST_AUTO_NUM_WORKERS=$(($(nproc) * 3 / 2))
+export PYTEST_XDIST_AUTO_NUM_WORKERS
 # setuptools would pack modules that an earlier build left here and that are gone since.
 rm -rf build
 status=0

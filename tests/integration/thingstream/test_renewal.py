@@ -139,7 +139,7 @@ async def test_without_a_hardware_code_every_request_makes_a_thing_of_its_own(fl
 
     records = [await fleet.thing(each) for each in told]
     assert [(each["state"], each["supersedes"]) for each in records] == [("active", None)] * 3
-    assert [each["name"] for each in records] == [f"Thing {each['id'][7:15]}" for each in records]
+    assert [each["name"] for each in records] == [f"Thing {each['id'][-8:]}" for each in records]
 
 
 async def test_a_thing_that_is_not_activated_yet_may_be_renewed(fleet: Fleet) -> None:

@@ -74,9 +74,7 @@ class Templates:
         ensured = _ensured(template, device_id, _SAMPLE_CREDENTIALS)
         return self._companions.fitting(account, self._companions.plan(account.name, ensured.template))
 
-    def details(
-        self, account: Tenant, template: Mapping[str, Any], device_id: str = _LONGEST_ID
-    ) -> DeviceDetails:
+    def details(self, account: Tenant, template: Mapping[str, Any], device_id: str = _LONGEST_ID) -> DeviceDetails:
         """Return what is kept with the device with this id, or with one of which the id is not known yet."""
         new = self.device(account, template, device_id)
         return DeviceDetails(

@@ -24,7 +24,8 @@ def new_thing(wish: Wish, proven: Proven, public_id: UUID, now_ms: int, kept: Ma
     settings = proven.settings
     return DeviceDetails(
         public_id=public_id,
-        label=wish.given_name or f"Thing {str(public_id)[:8]}",
+        # The end of the id, because ids of one minute begin alike.
+        label=wish.given_name or f"Thing {str(public_id)[-8:]}",
         enabled=settings.auto_activate,
         details={
             NAME: {

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 from weakref import WeakValueDictionary
 
+from firstboot.clock import new_public_id
 from firstboot.errors import ProvisioningRefused
 from firstboot.model import Credentials, Device, Origin, ResourceDraft, WantedCredentials
 from firstboot.mqtt_passwords import parts_of
-from firstboot.randomness import random_bytes
 from firstboot_plugins.dialects.thingstream.credentials import (
     ThingCredentials,
     thing_credentials,
@@ -117,7 +117,7 @@ class Renewal:
         self, wish: Wish, proven: Proven, request_digest: str, origin: Origin, old: Device | None
     ) -> Made:
         settings, now_ms = proven.settings, self._services.clock.now_ms()
-        public_id = UUID(bytes=random_bytes(16), version=4)
+        public_id = new_public_id(now_ms)
         companions: tuple[ResourceDraft, ...] = ()
         superseded = None
         if old is not None:
