@@ -24,8 +24,9 @@ _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 def parts_of(credentials: Credentials) -> Mapping[str, Any]:
     """Return client id, user name and password by their names. A password that is not known is missing."""
-    parts = json.loads(credentials.told or credentials.value or "{}")
-    return {name: part for name, part in parts.items() if name != _DIGEST}
+    if credentials.told is not None:
+        return credentials.told
+    return {name: part for name, part in _kept(credentials).items() if name != _DIGEST}
 
 
 def has_digest(credentials: Credentials) -> bool:
@@ -36,26 +37,22 @@ def has_digest(credentials: Credentials) -> bool:
     )
 
 
-def with_digest(credentials: Credentials, *, drawn: bool = False) -> Credentials:
-    """Return credentials with a digest in place of their password, which is left for `Credentials.told` only.
-
-    ``drawn``: the password has 128 bits or more, so that the digest may be cheap.
-    """
-    parts = _kept(credentials)
-    digest = digest_of(parts.pop(_PASSWORD), drawn=drawn)
-    return replace(credentials, value=_encode({**parts, _DIGEST: digest}), told=credentials.value)
+def with_digest(credentials: Credentials) -> Credentials:
+    """Return credentials with a digest in place of their password, which is left for `Credentials.told` only."""
+    told = _kept(credentials)
+    names = {name: part for name, part in told.items() if name != _PASSWORD}
+    digest = digest_of(told[_PASSWORD])
+    return replace(credentials, value=_encode({**names, _DIGEST: digest}), told=told)
 
 
-def credentials_with_digest(
-    id_: str, client_id: str, username: str, password: str, *, drawn: bool = False
-) -> Credentials:
+def credentials_with_digest(id_: str, client_id: str, username: str, password: str) -> Credentials:
     """Return credentials of these parts under a look-up id, as `with_digest` does."""
     names = {"clientId": client_id, "userName": username}
     return Credentials(
         MQTT_BASIC,
         id_,
-        _encode({**names, _DIGEST: digest_of(password, drawn=drawn)}),
-        told=_encode({**names, _PASSWORD: password}),
+        _encode({**names, _DIGEST: digest_of(password)}),
+        told={**names, _PASSWORD: password},
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Mapping
 
@@ -29,15 +30,17 @@ class ProfileDirectory:
         self._clock = clock
         self._by_key: Mapping[str, DeviceProfile] = {}
         self._by_id: Mapping[int, DeviceProfile] = {}
+        self._reading = asyncio.Lock()
         self.generation = 0
         """Another number after each `reload`, for whoever keeps something that is made of the profiles."""
 
     async def reload(self) -> None:
         """Read all profiles again."""
-        profiles = await self._storage.all_profiles()
-        self._by_id = {profile.id: profile for profile in profiles}
-        self._by_key = {profile.provision_key: profile for profile in profiles if profile.provision_key}
-        self.generation += 1
+        async with self._reading:  # or what was read first might come last, and stay
+            profiles = await self._storage.all_profiles()
+            self._by_id = {profile.id: profile for profile in profiles}
+            self._by_key = {profile.provision_key: profile for profile in profiles if profile.provision_key}
+            self.generation += 1
 
     def all(self) -> list[DeviceProfile]:
         return list(self._by_id.values())

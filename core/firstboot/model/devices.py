@@ -75,7 +75,7 @@ class Credentials:
     """Unique in the installation, over all types: an access token, a user name, a certificate's hash."""
     value: str | None = field(default=None, repr=False)
     """What a login is compared with beside the id; None when the id is all there is."""
-    told: str | None = field(default=None, repr=False, compare=False)
+    told: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
     """What the device is told in place of a value that has a digest only. It is there once, and never stored."""
 
     def to_json(self) -> str:

@@ -37,12 +37,12 @@ class BodyFields:
         """
         if not isinstance(body, dict):
             raise ThingerError(400, "the body is not a JSON object")
-        self._left: dict[str, Any] = {}
-        for key, value in body.items():
-            name = (aliases or {}).get(key, key)
-            if name in self._left:
-                raise ThingerError(400, f"field given twice: {name}")
-            self._left[name] = value
+        self._left: dict[str, Any] = dict(body)
+        for old, name in (aliases or {}).items():
+            if old in self._left:
+                if name in self._left:
+                    raise ThingerError(400, f"field given twice: {name}")
+                self._left[name] = self._left.pop(old)
 
     def has(self, name: str) -> bool:
         """Say whether a member is there that nobody has read yet."""

@@ -37,10 +37,8 @@ class ThingerCredentials:
             raise ProvisioningRefused(
                 "Credentials of this type are for devices of accounts.", code="bad-credentials-request"
             )
-        tenant_id, account = holder.profile.tenant_id, wanted.username
-        if wanted.password:
-            return account_login(tenant_id, account, holder.name, wanted.password)
-        return account_login(tenant_id, account, holder.name, random_text(PASSWORD_LENGTH), drawn=True)
+        password = wanted.password or random_text(PASSWORD_LENGTH)
+        return account_login(holder.profile.tenant_id, wanted.username, holder.name, password)
 
     def issue(self, wanted: WantedCredentials) -> NoReturn:
         """See `firstboot.credentials.NamedCredentialGenerator`."""
@@ -59,13 +57,13 @@ class ThingerCredentials:
         return _MQTT_BASIC.reveal(credentials)
 
 
-def account_login(tenant_id: int, account: str, device: str, password: str, *, drawn: bool = False) -> Credentials:
+def account_login(tenant_id: int, account: str, device: str, password: str) -> Credentials:
     """Return what a device of an account logs in with; nobody can read the password in it (contract 6.2).
 
     Raises: `ProvisioningRefused` (``bad-credentials-request``) for control characters.
     """
     refuse_control_characters(device, account, password)
-    return credentials_with_digest(login_id(tenant_id, device), device, account, password, drawn=drawn)
+    return credentials_with_digest(login_id(tenant_id, device), device, account, password)
 
 
 def login_id(tenant_id: int, device: str) -> str:

@@ -50,8 +50,12 @@ def changed_device(device: Device, change: DeviceChange, now_ms: int) -> Device:
 
 def type_of(device: Device) -> DeviceType:
     """Return how a device talks; one that another dialect has made logs in somehow."""
+    return _type_in(own_details(device))
+
+
+def _type_in(own: Mapping[str, Any]) -> DeviceType:
     try:
-        return DeviceType(own_details(device).get("type", DeviceType.GENERIC))
+        return DeviceType(own.get("type", DeviceType.GENERIC))
     except ValueError:
         return DeviceType.GENERIC
 
@@ -64,7 +68,7 @@ def device_json(device: Device, *, active: bool) -> dict[str, Any]:
         "device": device.name,
         "name": device.label or "",
         "description": (device.additional_info or {}).get(DESCRIPTION) or "",
-        "type": str(type_of(device)),
+        "type": str(_type_in(own)),
         **assets,
         "enabled": device.enabled,
         "created": device.created_at_ms,

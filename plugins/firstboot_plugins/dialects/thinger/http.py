@@ -136,9 +136,12 @@ def check_encryption(thinger: Thinger, request: Request) -> None:
 
 def bearer_of(request: Request) -> Secret | None:
     """Return the token of a request: that of the header, else that of the query (contract 2.1)."""
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return Secret(token.strip())
+    for name, value in request.scope["headers"]:
+        if name == b"authorization":
+            scheme, _, token = value.decode("latin-1").partition(" ")
+            if scheme.lower() == "bearer":
+                return Secret(token.strip())
+            break
     text = request.query_params.get("authorization")
     return None if text is None else Secret(text)
 

@@ -55,16 +55,13 @@ class Identifying:
             if person is not None or not self._limits.may_search(origin.address):
                 return person
             known = await self._directory.find(bearer)
-        if known is None or not await self._has_its_device(known):
+        if known is None or (DEVICE in known.details and not await self._has_its_device(known)):
             return None
         return _asker(known, origin)
 
     async def _has_its_device(self, known: KnownToken) -> bool:
         """Say whether the device of a device token still is the one that it was made for."""
-        name = known.details.get(DEVICE)
-        if name is None:
-            return True
-        device = await self._services.storage.find_device(known.account.id, name)
+        device = await self._services.storage.find_device(known.account.id, known.details[DEVICE])
         return device is not None and device.public_id.hex == known.details[DEVICE_ID]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from firstboot.throttle import source_of
 from firstboot_plugins.dialects.thinger.config import ThingerConfig
@@ -28,18 +28,23 @@ class Pace:
 
     def wait_s(self, *keys: str) -> float:
         """Return how long the next request has to wait that is of each of the keys; 0: not at all."""
-        now = self._monotonic()
-        due = max([self._due.get(key, now) for key in keys])
-        return max(0.0, due - self._slack_s - now)
+        return self._wait_s(keys, self._monotonic())
 
-    def take(self, *keys: str) -> None:
-        """Count a request of each of the keys."""
-        now = self._monotonic()
+    def take(self, *keys: str) -> float:
+        """Count a request of each of the keys, unless it has to wait; return how long."""
+        now, due = self._monotonic(), self._due
+        wait_s = self._wait_s(keys, now)
+        if wait_s > 0:
+            return wait_s
         for key in keys:
-            self._due[key] = max(now, self._due.get(key, now)) + self._interval_s
-            self._due.move_to_end(key)
-            if len(self._due) > MAX_KEYS:
-                self._due.popitem(last=False)
+            due[key] = max(now, due.get(key, now)) + self._interval_s
+            due.move_to_end(key)
+            if len(due) > MAX_KEYS:
+                due.popitem(last=False)
+        return 0.0
+
+    def _wait_s(self, keys: Sequence[str], now: float) -> float:
+        return max(0.0, max([self._due.get(key, now) for key in keys]) - self._slack_s - now)
 
 
 class Limits:
@@ -78,10 +83,8 @@ class Limits:
         self._take("wrong tokens", self._failures, f"from {source_of(address)}")
 
     def _take(self, what: str, pace: Pace, *keys: str) -> None:
-        wait_s = pace.wait_s(*keys)
+        wait_s = pace.take(*keys)
         if wait_s > 0:
-            if self._news.wait_s(*keys) <= 0:  # once a minute: who asks too often asks again
-                self._news.take(*keys)
+            if self._news.take(*keys) <= 0:  # once a minute: who asks too often asks again
                 logger.info("too many %s", what, extra={"asker": keys[0], "source": keys[-1]})
             raise too_many(math.ceil(wait_s))
-        pace.take(*keys)

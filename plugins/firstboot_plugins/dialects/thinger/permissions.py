@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,14 +29,18 @@ class Rule:
     arguments: frozenset[str] | None = None
     """None: whatever the argument, and without one."""
 
-    def covers(self, other: Rule) -> bool:
-        """Say whether all that ``other`` speaks of is within this."""
+    def covers(self, type: str, resource: str, action: str, arguments: frozenset[str] | None = None) -> bool:
+        """Say whether this speaks of an action on a resource; either may be ``*``, for all of them."""
         return (
-            self.type in (ANY, other.type)
-            and self.resource in (ANY, other.resource)
-            and self.action in (ANY, other.action)
-            and (self.arguments is None or (other.arguments is not None and other.arguments <= self.arguments))
+            self.type in (ANY, type)
+            and self.resource in (ANY, resource)
+            and self.action in (ANY, action)
+            and (self.arguments is None or (arguments is not None and arguments <= self.arguments))
         )
+
+    def contains(self, other: Rule) -> bool:
+        """Say whether all that ``other`` speaks of is within this."""
+        return self.covers(other.type, other.resource, other.action, other.arguments)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,11 @@ class Permissions:
     def may(self, type: str, resource: str, *actions: str, argument: str | None = None) -> bool:
         """Say whether any of the actions is allowed on a resource."""
         arguments = None if argument is None else frozenset({argument})
-        return any(self._allows(Rule(type, resource, action, arguments)) for action in actions)
+        for action in actions:
+            wanted = type, resource, action, arguments
+            if _any_covers(self.allow, *wanted) and not _any_covers(self.deny, *wanted):
+                return True
+        return False
 
     def may_some(self, type: str, *actions: str) -> bool:
         """Say whether any of the actions is allowed on one resource at least; `may` says on which."""
@@ -64,20 +72,24 @@ class Permissions:
                     if rule.resource != ANY:
                         if self.may(type, rule.resource, action):
                             named.add(rule.resource)
-                    elif not any(deny.covers(Rule(type, ANY, action)) for deny in self.deny):
+                    elif not _any_covers(self.deny, type, ANY, action):
                         return None
         return frozenset(named)
 
     def within(self, other: Permissions) -> bool:
         """Say whether this allows nothing that ``other`` does not, so that its holder may hand it on."""
-        return all(any(wider.covers(rule) for wider in other.allow) for rule in self.allow) and all(
-            any(own.covers(rule) for own in self.deny) for rule in other.deny
+        return all(any(wider.contains(rule) for wider in other.allow) for rule in self.allow) and all(
+            any(own.contains(rule) for own in self.deny) for rule in other.deny
         )
 
-    def _allows(self, wanted: Rule) -> bool:
-        return any(rule.covers(wanted) for rule in self.allow) and not any(
-            rule.covers(wanted) for rule in self.deny
-        )
+
+def _any_covers(
+    rules: Iterable[Rule], type: str, resource: str, action: str, arguments: frozenset[str] | None = None
+) -> bool:
+    for rule in rules:  # noqa: SIM110 - each request comes this way
+        if rule.covers(type, resource, action, arguments):
+            return True
+    return False
 
 
 def full() -> Permissions:

@@ -20,7 +20,7 @@ from firstboot_plugins.dialects.thingstream.settings import DeviceType
 from firstboot_plugins.dialects.thingstream.things import CHIPCODE, kept_with
 from firstboot_plugins.dialects.thingstream.tokens import Proven
 from firstboot_plugins.dialects.thingstream.ubx import UNIQUE_ID, VERSION, chip_id, read_frame
-from firstboot_plugins.dialects.thingstream.variant import Asked, check_hardware
+from firstboot_plugins.dialects.thingstream.variant import check_hardware
 
 DATA_PATH = "/GetAssistNowData.ashx"
 
@@ -45,7 +45,7 @@ class AssistNow:
         read_frame(messages.get("UBX-MON-VER"), VERSION)
         return Wish(hardware_id=chip_id(read_frame(messages.get("UBX-SEC-UNIQID"), UNIQUE_ID)))
 
-    async def answer(self, wish: Wish, proven: Proven, asked: Asked, origin: Origin) -> Mapping[str, Any]:
+    async def answer(self, wish: Wish, proven: Proven, payload: bytes, origin: Origin) -> Mapping[str, Any]:
         """Tell a receiver its chipcode. One that is not active yet has one too; the data come later."""
         await check_hardware(self._services, wish.hardware_id, proven, origin)
         found = await self._thingstream.retrieval.thing_of(

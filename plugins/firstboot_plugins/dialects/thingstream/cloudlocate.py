@@ -14,7 +14,7 @@ from firstboot_plugins.dialects.thingstream.services import Thingstream
 from firstboot_plugins.dialects.thingstream.settings import DeviceType
 from firstboot_plugins.dialects.thingstream.things import ThingState
 from firstboot_plugins.dialects.thingstream.tokens import Proven
-from firstboot_plugins.dialects.thingstream.variant import Asked, check_hardware
+from firstboot_plugins.dialects.thingstream.variant import check_hardware
 
 ALIASES = "aliases"
 BROKER_PORT = "brokerPort"
@@ -41,10 +41,10 @@ class CloudLocate:
         """Return what the device says of itself."""
         return read_wish(body)
 
-    async def answer(self, wish: Wish, proven: Proven, asked: Asked, origin: Origin) -> Mapping[str, Any]:
+    async def answer(self, wish: Wish, proven: Proven, payload: bytes, origin: Origin) -> Mapping[str, Any]:
         """Make a Thing, and tell its device where and as whom to log in."""
         await check_hardware(self._services, wish.hardware_id, proven, origin)
-        made = await self._thingstream.renewal.provide(wish, proven, asked.digest, origin)
+        made = await self._thingstream.renewal.provide(wish, proven, payload, origin)
         parts, left_out = parts_of(made.credentials), proven.settings.left_out
         client_id = parts["clientId"]
         told: dict[str, Any] = {

@@ -36,7 +36,7 @@ def thing_credentials(public_id: UUID, user_name: str | None = None) -> Credenti
     user_name = user_name or random_text(USER_NAME_LENGTH, _USER_NAME_LETTERS)
     client_id = thing_id(public_id)
     return credentials_with_digest(
-        mqtt_basic_id(client_id, user_name), client_id, user_name, random_text(PASSWORD_LENGTH), drawn=True
+        mqtt_basic_id(client_id, user_name), client_id, user_name, random_text(PASSWORD_LENGTH)
     )
 
 

@@ -24,8 +24,7 @@ from firstboot_plugins.dialects.thingstream.pointperfect import PointPerfect
 from firstboot_plugins.dialects.thingstream.requests import read_object, read_token
 from firstboot_plugins.dialects.thingstream.services import Thingstream
 from firstboot_plugins.dialects.thingstream.settings import NAME
-from firstboot_plugins.dialects.thingstream.tokens import Proven
-from firstboot_plugins.dialects.thingstream.variant import Asked, Variant
+from firstboot_plugins.dialects.thingstream.variant import Variant
 from firstboot_plugins.transports.http.answers import ErrorShape
 from firstboot_plugins.transports.http.bodies import BodyEncoded, BodyTooLarge, read_body
 from firstboot_plugins.transports.http.in_flight import free_slot
@@ -111,15 +110,9 @@ class Requests:
                 raise ZtpError(429, TOO_MANY, retry_after_s=wait_s) from None
             await services.provisioning.report_refusal(refusal, origin)
             raise
-        told = await variant.answer(wish, proven, Asked(self._digest(payload)), origin)
-        self._count(proven)
-        return Response(_encode(told).encode(), media_type=_JSON, headers=_HEADERS)
-
-    def _count(self, proven: Proven) -> None:
+        told = await variant.answer(wish, proven, payload, origin)
         self._thingstream.uses.count(proven.profile, proven.token.id)
-
-    def _digest(self, payload: bytes) -> str:
-        return self._services.core.keyring.digest("thingstream-request", payload.decode("latin-1")).hex()
+        return Response(_encode(told).encode(), media_type=_JSON, headers=_HEADERS)
 
     async def _payload(self, request: Request) -> bytes:
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +18,7 @@ def first_state(settings: Settings) -> ThingState:
     return ThingState.ACTIVE if settings.auto_activate else ThingState.ALLOCATED
 
 
-def new_thing(wish: Wish, proven: Proven, public_id: UUID, now_ms: int, kept: Mapping[str, Any]) -> DeviceDetails:
+def new_thing(wish: Wish, proven: Proven, public_id: UUID, now_ms: int, **kept: Any) -> DeviceDetails:
     """Return the Thing with this id; ``kept``: what is kept with it beside what all have."""
     settings = proven.settings
     return DeviceDetails(

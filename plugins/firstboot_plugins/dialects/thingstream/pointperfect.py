@@ -14,7 +14,7 @@ from firstboot_plugins.dialects.thingstream.settings import DeviceType, Format
 from firstboot_plugins.dialects.thingstream.spartn import Spartn
 from firstboot_plugins.dialects.thingstream.things import kept_with
 from firstboot_plugins.dialects.thingstream.tokens import Proven
-from firstboot_plugins.dialects.thingstream.variant import Asked, check_hardware
+from firstboot_plugins.dialects.thingstream.variant import check_hardware
 
 
 class PointPerfect:
@@ -33,7 +33,7 @@ class PointPerfect:
         """Return what the device says of itself."""
         return read_wish(body)
 
-    async def answer(self, wish: Wish, proven: Proven, asked: Asked, origin: Origin) -> Mapping[str, Any]:
+    async def answer(self, wish: Wish, proven: Proven, payload: bytes, origin: Origin) -> Mapping[str, Any]:
         """Tell a device where corrections are, and as whom it gets them."""
         await check_hardware(self._services, wish.hardware_id, proven, origin)
         wanted = proven.settings.format

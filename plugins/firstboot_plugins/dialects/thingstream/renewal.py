@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 
 from firstboot.clock import new_public_id
 from firstboot.errors import ProvisioningRefused
-from firstboot.model import Credentials, Device, Origin, ResourceDraft, WantedCredentials
+from firstboot.model import Credentials, Device, DeviceDetails, Origin, ResourceDraft, WantedCredentials
 from firstboot.mqtt_passwords import parts_of
 from firstboot_plugins.dialects.thingstream.credentials import (
     ThingCredentials,
@@ -50,6 +50,14 @@ class Made:
     state: ThingState
 
 
+@dataclass(frozen=True, slots=True)
+class _Superseded:
+    """The Thing that a device had before, and the digest of the request for another."""
+
+    thing: Device
+    request_digest: str
+
+
 class Renewal:
     """Gives a device a new Thing each time it asks, and deals with the one before."""
 
@@ -57,44 +65,44 @@ class Renewal:
         self._services = services
         self._turns: WeakValueDictionary[tuple[int, str], asyncio.Lock] = WeakValueDictionary()
 
-    async def provide(self, wish: Wish, proven: Proven, request_digest: str, origin: Origin) -> Made:
-        """Make a Thing; what is returned is on disk.
+    async def provide(self, wish: Wish, proven: Proven, payload: bytes, origin: Origin) -> Made:
+        """Make a Thing; what is returned is on disk. ``payload``: the request as it arrived.
 
         Raises: `ProvisioningRefused` (`Deactivated`), `Unavailable`.
         """
         if proven.profile.strategy == "pool":
             return await self._take(wish, proven, origin)
         if wish.hardware_id is None:  # nothing links it to another
-            return await self._make(wish, proven, request_digest, origin, None)
+            return await self._make(wish, proven, origin)
         # One after another: of two at once each would be the successor of the same Thing.
         turn = self._turns.setdefault((proven.profile.id, wish.hardware_id), asyncio.Lock())
         async with turn:
             for tries_left in reversed(range(_TRIES)):
                 try:
-                    return await self._renew(wish.hardware_id, wish, proven, request_digest, origin)
+                    return await self._renew(wish.hardware_id, wish, proven, payload, origin)
                 except ProvisioningRefused as refusal:
                     # Another server, or an operator, has changed the old Thing meanwhile.
                     if refusal.code != "try-again" or not tries_left:
                         raise
         raise AssertionError("the last try returns or raises")
 
-    async def _renew(
-        self, hardware_id: str, wish: Wish, proven: Proven, request_digest: str, origin: Origin
-    ) -> Made:
+    async def _renew(self, hardware_id: str, wish: Wish, proven: Proven, payload: bytes, origin: Origin) -> Made:
         services, profile = self._services, proven.profile
         same = await services.storage.devices_of_hardware(profile.tenant_id, hardware_id)
         old = next((device for device in same if device.profile_id == profile.id), None)
-        if old is not None:
-            try:
-                if state_of(old) is ThingState.DEACTIVATED:
-                    raise Deactivated(thing_id(old.public_id))
-                if self._is_retry(old, request_digest):
-                    services.provisioning.limits.check(profile, origin)
-                    return await self._answer_again(old)
-            except ProvisioningRefused as refusal:
-                await services.provisioning.report_refusal(refusal, origin, profile=profile, name=old.name)
-                raise
-        return await self._make(wish, proven, request_digest, origin, old)
+        if old is None:
+            return await self._make(wish, proven, origin)
+        request_digest = services.core.keyring.digest("thingstream-request", payload.decode("latin-1")).hex()
+        try:
+            if state_of(old) is ThingState.DEACTIVATED:
+                raise Deactivated(thing_id(old.public_id))
+            if self._is_retry(old, request_digest):
+                services.provisioning.limits.check(profile, origin)
+                return await self._answer_again(old)
+        except ProvisioningRefused as refusal:
+            await services.provisioning.report_refusal(refusal, origin, profile=profile, name=old.name)
+            raise
+        return await self._make(wish, proven, origin, _Superseded(old, request_digest))
 
     def _is_retry(self, newest: Device, request_digest: str) -> bool:
         """Say whether the answer to a renewal was lost: the same words, at once, and nobody has logged in."""
@@ -114,28 +122,35 @@ class Renewal:
         return Made(thing.public_id, fresh, state_of(thing))
 
     async def _make(
-        self, wish: Wish, proven: Proven, request_digest: str, origin: Origin, old: Device | None
+        self, wish: Wish, proven: Proven, origin: Origin, superseded: _Superseded | None = None
     ) -> Made:
-        settings, now_ms = proven.settings, self._services.clock.now_ms()
+        now_ms = self._services.clock.now_ms()
         public_id = new_public_id(now_ms)
-        companions: tuple[ResourceDraft, ...] = ()
-        superseded = None
-        if old is not None:
-            superseded = keeping(old, superseded_by=thing_id(public_id))
-            if settings.old_thing is OldThing.IMMEDIATE:
-                superseded = deactivated(superseded)
-            elif settings.old_thing is OldThing.ON_FIRST_CONNECT:
-                companions = (ending(old, now_ms + 1000 * settings.grace_s),)
-        kept = {"request": request_digest, "supersedes": thing_id(old.public_id) if old is not None else None}
-        draft = replace(
-            new_thing(wish, proven, public_id, now_ms, kept), companions=companions, replaces=superseded
-        )
+        if superseded is None:
+            draft = new_thing(wish, proven, public_id, now_ms)
+        else:
+            draft = _successor(superseded, wish, proven, public_id, now_ms)
         request = request_of(wish, origin, _WANTED, name=thing_id(public_id), draft=draft)
         made = await self._services.provisioning.provision_in(proven.profile, request)
-        return Made(made.public_id, made.credentials, first_state(settings))
+        return Made(made.public_id, made.credentials, first_state(proven.settings))
 
     async def _take(self, wish: Wish, proven: Proven, origin: Origin) -> Made:
         """Have the hardware given a prepared device."""
         request = request_of(wish, origin, _WANTED, name=None, draft=None)
         made = await self._services.provisioning.provision_in(proven.profile, request)
         return Made(made.public_id, made.credentials, ThingState.ACTIVE)
+
+
+def _successor(superseded: _Superseded, wish: Wish, proven: Proven, public_id: UUID, now_ms: int) -> DeviceDetails:
+    """Return the Thing with this id, which takes the place of another."""
+    old, settings = superseded.thing, proven.settings
+    draft = new_thing(
+        wish, proven, public_id, now_ms, request=superseded.request_digest, supersedes=thing_id(old.public_id)
+    )
+    replaced = keeping(old, superseded_by=thing_id(public_id))
+    companions: tuple[ResourceDraft, ...] = ()
+    if settings.old_thing is OldThing.IMMEDIATE:
+        replaced = deactivated(replaced)
+    elif settings.old_thing is OldThing.ON_FIRST_CONNECT:
+        companions = (ending(old, now_ms + 1000 * settings.grace_s),)
+    return replace(draft, companions=companions, replaces=replaced)

@@ -143,7 +143,7 @@ class Retrieval:
         public_id = await self._free_id(wish.hardware_id, proven)
         # Nobody is told the credentials of a Thing without a plan, and it gets others with it.
         issued = await issue(public_id) if proven.settings.auto_activate else Issued(WantedCredentials())
-        draft = new_thing(wish, proven, public_id, self._services.clock.now_ms(), kept)
+        draft = new_thing(wish, proven, public_id, self._services.clock.now_ms(), **kept)
         request = request_of(wish, origin, issued.wanted, name=thing_id(public_id), draft=draft)
         made = await self._services.provisioning.provision_in(proven.profile, request)
         if made.made is None:  # an administrator has given the profile a strategy that hands out what exists

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from firstboot.errors import Unavailable
 from firstboot.model import DeviceProfile, ResourceDraft
@@ -23,23 +24,23 @@ class Uses:
 
     def __init__(self, core: Core) -> None:
         self._core = core
-        self._counted: dict[tuple[int, str], Counter[str]] = {}
-        """What is not written yet: by tenant and name of the resource, and then by the token's id."""
+        self._counted: defaultdict[tuple[int, UUID], Counter[str]] = defaultdict(Counter)
+        """What is not written yet: by tenant and profile, and then by the token's id."""
 
     def count(self, profile: DeviceProfile, token_id: str) -> None:
         """Count that a device has used a token with success."""
-        self._counted.setdefault((profile.tenant_id, str(profile.public_id)), Counter())[token_id] += 1
+        self._counted[profile.tenant_id, profile.public_id][token_id] += 1
 
     async def write(self) -> None:
         """Add what was counted to what is stored. What cannot be written now is kept for the next time."""
-        counted, self._counted = self._counted, {}
-        for (tenant_id, name), more in counted.items():
+        counted, self._counted = self._counted, defaultdict(Counter)
+        for (tenant_id, profile_id), more in counted.items():
             try:
-                written = await self._add(tenant_id, name, more)
+                written = await self._add(tenant_id, str(profile_id), more)
             except Unavailable:
                 written = False
             if not written:
-                self._counted.setdefault((tenant_id, name), Counter()).update(more)
+                self._counted[tenant_id, profile_id].update(more)
 
     async def _add(self, tenant_id: int, name: str, more: Mapping[str, int]) -> bool:
         """Add to one resource; False when somebody else has just done so, too."""
@@ -60,7 +61,7 @@ class Uses:
     async def of(self, profile: DeviceProfile) -> Mapping[str, int]:
         """Return the uses of a profile's tokens by their ids, those that are not written yet included."""
         stored = await stored_uses(self._core.storage, profile)
-        return Counter(stored) + self._counted.get((profile.tenant_id, str(profile.public_id)), Counter())
+        return Counter(stored) + self._counted.get((profile.tenant_id, profile.public_id), Counter())
 
 
 async def stored_uses(storage: Storage, profile: DeviceProfile) -> Mapping[str, int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from firstboot.app import Services
@@ -12,14 +11,6 @@ from firstboot.model import Origin
 from firstboot_plugins.dialects.thingstream.settings import DeviceType
 from firstboot_plugins.dialects.thingstream.tokens import Proven
 from firstboot_plugins.dialects.thingstream.whitelist import is_listed
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A request as it arrived."""
-
-    digest: str
-    """Keyed digest of its body: the same for the same words."""
 
 
 class Variant(Protocol):
@@ -35,9 +26,10 @@ class Variant(Protocol):
         """
         ...
 
-    async def answer(self, wish: Any, proven: Proven, asked: Asked, origin: Origin) -> Mapping[str, Any]:
+    async def answer(self, wish: Any, proven: Proven, payload: bytes, origin: Origin) -> Mapping[str, Any]:
         """Decide on a request whose token is proven; return the body of the answer.
 
+        ``payload``: the body of the request as it arrived, for whoever has to know it again.
         Raises: `ZtpError`; `firstboot.errors.Refused`, reported already; `firstboot.errors.Unavailable`.
         """
         ...
