@@ -14,7 +14,7 @@ from firstboot.testing.samples import a_profile
 
 
 class SlowFirst(MemoryStorage):
-    """A database with several connections, of which the one that is asked first is slow to tell what it has read."""
+    """A database with several connections, the first of which is slow to tell what it has read."""
 
     def __init__(self, profile: DeviceProfile) -> None:
         super().__init__()
