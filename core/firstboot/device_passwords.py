@@ -37,6 +37,5 @@ def _digest(password: str, salt: bytes) -> bytes:
     # hashlib's PBKDF2 gives up the interpreter lock, and under load takes long to get it back. Of a single pass it
     # is no more than this. HMAC fills short keys up with zeros: without an end, a password would be the same with
     # NUL behind it.
-    keyed = hmac.new(password.encode("utf-8", "surrogatepass") + _END, salt, "sha256")
-    keyed.update(_FIRST_BLOCK)
-    return keyed.digest()
+    key = password.encode("utf-8", "surrogatepass") + _END
+    return hmac.new(key, salt + _FIRST_BLOCK, "sha256").digest()

@@ -47,12 +47,12 @@ def with_digest(credentials: Credentials) -> Credentials:
 
 def credentials_with_digest(id_: str, client_id: str, username: str, password: str) -> Credentials:
     """Return credentials of these parts under a look-up id, as `with_digest` does."""
-    names = {"clientId": client_id, "userName": username}
+    names = f'"clientId":{_encode(client_id)},"userName":{_encode(username)}'  # faster than the object as a whole
     return Credentials(
         MQTT_BASIC,
         id_,
-        _encode({**names, _DIGEST: digest_of(password)}),
-        told={**names, _PASSWORD: password},
+        f'{{{names},"{_DIGEST}":"{digest_of(password)}"}}',
+        told={"clientId": client_id, "userName": username, _PASSWORD: password},
     )
 
 

@@ -63,8 +63,11 @@ class Offered:
         return ProvisioningRefused(str(self.runner.count_failure(what)), code="plugin-error")
 
 
+_TEXT, _TEXT_OR_NOTHING = {str}, {str, type(None)}
+
+
 def _is_plain(told: object) -> bool:
     """Say at a glance that JSON can say it, as it can nearly always: a text, an object of texts, or nothing."""
     if type(told) is dict:
-        return all(type(key) is str and (value is None or type(value) is str) for key, value in told.items())
+        return set(map(type, told)) <= _TEXT and set(map(type, told.values())) <= _TEXT_OR_NOTHING
     return told is None or type(told) is str

@@ -9,6 +9,7 @@ from typing import Any
 from firstboot_plugins.dialects.thinger.errors import ThingerError
 
 MAX_TEXT_LENGTH = 255
+_ABSENT = object()
 _ID = re.compile(r"[a-zA-Z0-9_-]{1,32}")
 
 
@@ -54,18 +55,18 @@ class BodyFields:
 
     def text(self, name: str, *, least: int = 0, most: int = MAX_TEXT_LENGTH) -> str | None:
         """Return a text, None when it is not there."""
-        if name not in self._left:
+        value = self._left.pop(name, _ABSENT)
+        if value is _ABSENT:
             return None
-        value = self._left.pop(name)
         if not isinstance(value, str) or not least <= len(value) <= most:
             raise ThingerError(400, f"invalid field: {name}")
         return value
 
     def id(self, name: str, *, empty: bool = False) -> str | None:
         """Return an id, None when it is not there; ``empty``: whether it may be the empty text."""
-        if name not in self._left:
+        value = self._left.pop(name, _ABSENT)
+        if value is _ABSENT:
             return None
-        value = self._left.pop(name)
         return "" if empty and value == "" else checked_id(value, name)
 
     def needed_id(self, name: str) -> str:
@@ -77,9 +78,9 @@ class BodyFields:
 
     def flag(self, name: str) -> bool | None:
         """Return a truth value, None when it is not there."""
-        if name not in self._left:
+        value = self._left.pop(name, _ABSENT)
+        if value is _ABSENT:
             return None
-        value = self._left.pop(name)
         if not isinstance(value, bool):
             raise ThingerError(400, f"invalid field: {name}")
         return value

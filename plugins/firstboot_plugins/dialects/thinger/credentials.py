@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from firstboot.credentials import Holder, refuse_control_characters
@@ -52,9 +53,9 @@ class ThingerCredentials:
             "thinger.io's credentials have no second password beside the first.", code="cannot-rotate"
         )
 
-    def reveal(self, credentials: Credentials) -> dict[str, Any]:
+    def reveal(self, credentials: Credentials) -> Mapping[str, Any]:
         """Return client id, user name and password."""
-        return _MQTT_BASIC.reveal(credentials)
+        return credentials.told or _MQTT_BASIC.reveal(credentials)
 
 
 def account_login(tenant_id: int, account: str, device: str, password: str) -> Credentials:

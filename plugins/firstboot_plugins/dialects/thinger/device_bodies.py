@@ -43,7 +43,8 @@ class OnConflict(enum.StrEnum):
     REPLACE = "replace"
 
 
-_TYPES, _CONFLICTS = frozenset(DeviceType), frozenset(OnConflict)
+TYPES = {type_.value: type_ for type_ in DeviceType}
+_CONFLICTS = frozenset(OnConflict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,9 +155,9 @@ def _new_device(fields: BodyFields, device_id: str | None, *, needs_credentials:
     if device_id is None:
         raise ThingerError(400, "missing field: device")
     type_ = fields.text("type")
-    if type_ is not None and type_ not in _TYPES:
+    kind = DeviceType.GENERIC if type_ is None else TYPES.get(type_)
+    if kind is None:
         raise ThingerError(400, "invalid field: type")
-    kind = DeviceType(type_ or DeviceType.GENERIC)
     credentials = None
     if not kind.connects:
         fields.take("credentials")

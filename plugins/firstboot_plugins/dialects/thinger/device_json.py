@@ -8,7 +8,7 @@ from typing import Any
 
 from firstboot.model import Device
 from firstboot_plugins.dialects.thinger.account_profile import NAME
-from firstboot_plugins.dialects.thinger.device_bodies import ASSETS, DeviceChange, DeviceType, NewDevice
+from firstboot_plugins.dialects.thinger.device_bodies import ASSETS, TYPES, DeviceChange, DeviceType, NewDevice
 
 DESCRIPTION = "description"
 """Member of a device's additional information."""
@@ -17,7 +17,7 @@ DESCRIPTION = "description"
 def own_details(device: Device) -> Mapping[str, Any]:
     """Return what this dialect keeps with a device."""
     own = (device.details or {}).get(NAME)
-    return own if isinstance(own, Mapping) else {}
+    return own if isinstance(own, dict) else {}
 
 
 def details_of(new: NewDevice) -> dict[str, Any]:
@@ -54,10 +54,7 @@ def type_of(device: Device) -> DeviceType:
 
 
 def _type_in(own: Mapping[str, Any]) -> DeviceType:
-    try:
-        return DeviceType(own.get("type", DeviceType.GENERIC))
-    except ValueError:
-        return DeviceType.GENERIC
+    return TYPES.get(own.get("type", ""), DeviceType.GENERIC)
 
 
 def device_json(device: Device, *, active: bool) -> dict[str, Any]:

@@ -42,6 +42,7 @@ from firstboot_plugins.dialects.thinger.list_query import ListQuery
 if TYPE_CHECKING:
     from firstboot_plugins.dialects.thinger.shared import Thinger
 
+_NO_SECRET = Secret("")
 _VIEWING = ("ReadDeviceStatus", "ListDevices", "GetDeviceStats")
 
 
@@ -133,7 +134,7 @@ class Devices:
         beside = (*companions, *self._belongings.of(account, new))
         request = ProvisioningRequest(
             key="",
-            secret=Secret(""),
+            secret=_NO_SECRET,
             device_name=new.id,
             wanted=WantedCredentials(type=THINGER, username=account.name, password=new.credentials),
             draft=DeviceDetails(

@@ -21,14 +21,15 @@ from firstboot.storage import ASKED_FROM
 from firstboot_plugins.dialects.thinger.askers import Asker
 from firstboot_plugins.dialects.thinger.errors import ThingerError, as_thinger_error
 from firstboot_plugins.dialects.thinger.shared import Thinger
+from firstboot_plugins.transports.http.answers import UncachedJson
 from firstboot_plugins.transports.http.bodies import BodyEncoded, BodyTooLarge, read_body
+from firstboot_plugins.transports.http.endpoints import Endpoint
 
 logger = logging.getLogger(__name__)
 
 DIALECT = "thinger"
 ACCOUNT = "user"
 """Name of the path parameter with the account."""
-_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _BODILESS = frozenset({"GET", "HEAD", "DELETE"})
 
@@ -86,21 +87,15 @@ def route(
         ASKED_FROM.set(origin)
         await thinger.ready()
         check_encryption(thinger, request)
+        params = request.path_params
         asker = await thinger.identifying.identify(
-            bearer_of(request), request.path_params.get(ACCOUNT), origin, provisioning=provisioning
+            bearer_of(request), params.get(ACCOUNT), origin, provisioning=provisioning
         )
         body = None if request.method in _BODILESS else await read_json(request, most)
-        call = Call(
-            asker=asker,
-            thinger=thinger,
-            request=request,
-            params=request.path_params,
-            body=body,
-        )
-        value = await handler(call)
+        value = await handler(Call(asker=asker, thinger=thinger, request=request, params=params, body=body))
         return value if isinstance(value, Response) else json_answer(value)
 
-    made = Route(path, answering(answer), methods=[method])
+    made = Route(path, Endpoint(answering(answer)), methods=[method])
     if not head and made.methods is not None:
         made.methods.discard("HEAD")
     return made
@@ -175,7 +170,7 @@ async def read_bytes(request: Request, most: int) -> bytes:
 
 def json_answer(value: Any, status: int = 200) -> Response:
     """Return an answer. Its status is 200 even when something was made: clients compare (contract section 1)."""
-    return Response(_encode(value).encode(), status, media_type="application/json", headers=_HEADERS)
+    return UncachedJson(_encode(value).encode(), status)
 
 
 def error_answer(error: ThingerError) -> Response:

@@ -22,6 +22,7 @@ from firstboot_plugins.dialects.thinger.http import (
     read_bytes,
 )
 from firstboot_plugins.dialects.thinger.shared import Thinger
+from firstboot_plugins.transports.http.endpoints import Endpoint
 
 MAX_FIELDS = 20
 _WRONG_PASSWORD = "invalid username or password"
@@ -53,7 +54,7 @@ def routes(thinger: Thinger) -> list[Route]:
             raise ThingerError(401, wrong) from None
         raise ThingerError(400, "grant_type is password or refresh_token")
 
-    return [Route("/oauth/token", answering(answer), methods=["POST"])]
+    return [Route("/oauth/token", Endpoint(answering(answer)), methods=["POST"])]
 
 
 def _fields(request: Request, body: bytes) -> dict[str, Any]:

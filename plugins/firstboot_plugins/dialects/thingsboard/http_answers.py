@@ -9,14 +9,13 @@ from firstboot.clock import Clock
 from firstboot.model import Origin
 from firstboot.tls_settings import PEER_CERTIFICATE
 from firstboot_plugins.dialects.thingsboard.error_codes import TOO_MANY_REQUESTS, TRY_LATER
-
-_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+from firstboot_plugins.transports.http.answers import UNCACHED, UncachedJson
 
 
 def error_answer(clock: Clock, status: int, code: int, message: str, *, retry_after_s: int = 0) -> Response:
     """Return ThingsBoard's error body (contract 5.2). The message may not repeat the request."""
     body = {"status": status, "message": message, "errorCode": code, "timestamp": clock.now_ms()}
-    answer = JSONResponse(body, status, headers=_HEADERS)
+    answer = JSONResponse(body, status, headers=UNCACHED)
     if retry_after_s:
         answer.headers["retry-after"] = str(retry_after_s)
     return answer
@@ -30,11 +29,11 @@ def busy_answer(clock: Clock, retry_after_s: int) -> Response:
 def json_answer(text: bytes) -> Response:
     """Return a body that is JSON already."""
     # ThingsBoard says text/plain here; every known client parses JSON whatever the type (contract, section 7).
-    return Response(text, media_type="application/json", headers=_HEADERS)
+    return UncachedJson(text)
 
 
 def empty_answer(status: int = 200) -> Response:
-    return Response(status_code=status, headers=_HEADERS)
+    return Response(status_code=status, headers=UNCACHED)
 
 
 def origin_of(request: Request) -> Origin:

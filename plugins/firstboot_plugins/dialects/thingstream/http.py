@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 
 from starlette.requests import ClientDisconnect, Request
@@ -25,8 +25,9 @@ from firstboot_plugins.dialects.thingstream.requests import read_object, read_to
 from firstboot_plugins.dialects.thingstream.services import Thingstream
 from firstboot_plugins.dialects.thingstream.settings import NAME
 from firstboot_plugins.dialects.thingstream.variant import Variant
-from firstboot_plugins.transports.http.answers import ErrorShape
+from firstboot_plugins.transports.http.answers import UNCACHED, ErrorShape, UncachedJson
 from firstboot_plugins.transports.http.bodies import BodyEncoded, BodyTooLarge, read_body
+from firstboot_plugins.transports.http.endpoints import Endpoint
 from firstboot_plugins.transports.http.in_flight import free_slot
 
 PREFIX = "/ztp"
@@ -34,7 +35,6 @@ VARIANTS: Mapping[str, Callable[[Services], Variant]] = {
     "cloudlocate": CloudLocate, "pointperfect": PointPerfect, "assistnow": AssistNow
 }  # fmt: skip
 """The services by their names in paths."""
-_HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 _JSON = "application/json"
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 _TEXTS = {500: INTERNAL, 503: UNAVAILABLE}
@@ -49,7 +49,8 @@ def routes(services: Services) -> list[BaseRoute | ErrorShape]:
     """Return a route for each service, and the form of errors that none of them answers."""
     requests = Requests(services)
     offered: list[BaseRoute | ErrorShape] = [
-        Route(path_of(name), requests.to(make(services)), methods=["POST"]) for name, make in VARIANTS.items()
+        Route(path_of(name), Endpoint(requests.to(make(services))), methods=["POST"])
+        for name, make in VARIANTS.items()
     ]
     downloads = ca_download.routes(services)
     return [*offered, *downloads, ErrorShape(PREFIX, _unanswered), ErrorShape(ca_download.PREFIX, _unanswered)]
@@ -66,7 +67,7 @@ class Requests:
         self._rate = PerAddress(config.requests_per_minute, monotonic)
         self._bad_tokens = PerAddress(config.bad_tokens_per_minute, monotonic)
 
-    def to(self, variant: Variant) -> Callable[[Request], object]:
+    def to(self, variant: Variant) -> Callable[[Request], Awaitable[Response]]:
         """Return what answers the requests to a service."""
 
         async def answer(request: Request) -> Response:
@@ -112,7 +113,7 @@ class Requests:
             raise
         told = await variant.answer(wish, proven, payload, origin)
         self._thingstream.uses.count(proven.profile, proven.token.id)
-        return Response(_encode(told).encode(), media_type=_JSON, headers=_HEADERS)
+        return UncachedJson(_encode(told).encode())
 
     async def _payload(self, request: Request) -> bytes:
         try:
@@ -124,7 +125,7 @@ class Requests:
 
 
 def _error(request: Request, error: ZtpError) -> Response:
-    headers = dict(_HEADERS)
+    headers = dict(UNCACHED)
     if error.retry_after_s:
         headers["retry-after"] = str(error.retry_after_s)
     if _JSON in request.headers.get("accept", "").lower():
@@ -136,4 +137,4 @@ def _error(request: Request, error: ZtpError) -> Response:
 def _unanswered(status: int, headers: Mapping[str, str]) -> Response:
     """Return the answer to another method or path, or to what could not be answered."""
     text = _TEXTS.get(status, HTTPStatus(status).phrase)
-    return Response(text, status, media_type="text/plain", headers={**_HEADERS, **headers})
+    return Response(text, status, media_type="text/plain", headers={**UNCACHED, **headers})

@@ -12,6 +12,8 @@ from firstboot_plugins.dialects.thingstream.settings import NAME, Settings
 from firstboot_plugins.dialects.thingstream.things import ThingState
 from firstboot_plugins.dialects.thingstream.tokens import Proven
 
+_NO_SECRET = Secret("")
+
 
 def first_state(settings: Settings) -> ThingState:
     """Return the state in which Things of a profile are made."""
@@ -46,7 +48,7 @@ def request_of(
     said = {"givenName": wish.given_name, "hardwareId": wish.hardware_id, "tags": ",".join(wish.tags)}
     return ProvisioningRequest(
         key="",
-        secret=Secret(""),
+        secret=_NO_SECRET,
         device_name=name,
         wanted=wanted,
         facts={key: value for key, value in said.items() if value},

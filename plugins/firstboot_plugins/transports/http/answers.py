@@ -19,6 +19,8 @@ SAFE_HEADERS: Mapping[str, str] = {
     "x-frame-options": "DENY",
 }
 """What keeps a browser from framing, guessing, keeping or leaking an answer (threat CN-3)."""
+UNCACHED: Mapping[str, str] = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
+"""For what is told to one device: no cache keeps it, and nobody guesses its type."""
 _HEADERS = {"content-type": "application/json", "x-content-type-options": "nosniff"}
 
 
@@ -33,6 +35,19 @@ class ErrorShape:
 
     def covers(self, path: str) -> bool:
         return path == self.prefix or path.startswith(f"{self.prefix}/")
+
+
+class UncachedJson(Response):
+    """An answer with the headers `UNCACHED`, whose body is JSON already."""
+
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        """See `starlette.responses.Response`, which makes them anew from texts each time."""
+        self.raw_headers = [*_UNCACHED_JSON, (b"content-length", b"%d" % len(self.body))]
+
+
+_UNCACHED_JSON = [
+    (name.encode(), value.encode()) for name, value in {**UNCACHED, "content-type": "application/json"}.items()
+]
 
 
 def error_response(status: int, headers: Mapping[str, str] | None = None) -> Response:
