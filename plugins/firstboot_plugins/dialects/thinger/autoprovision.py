@@ -14,7 +14,7 @@ from firstboot.profiles import compile_name_pattern
 from firstboot.secret import same_text
 from firstboot_plugins.dialects.thinger.body_fields import is_id
 from firstboot_plugins.dialects.thinger.device_bodies import MIN_CREDENTIALS_LENGTH
-from firstboot_plugins.dialects.thinger.ensuring import TAKEN
+from firstboot_plugins.dialects.thinger.devices import TAKEN
 from firstboot_plugins.dialects.thinger.rule_bodies import Credential, Rule
 
 if TYPE_CHECKING:

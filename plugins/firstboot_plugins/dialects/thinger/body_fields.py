@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from firstboot_plugins.dialects.thinger.errors import ThingerError
 
 MAX_TEXT_LENGTH = 255
-_ABSENT = object()
 _ID = re.compile(r"[a-zA-Z0-9_-]{1,32}")
 
 
@@ -28,22 +27,77 @@ def checked_id(value: object, what: str) -> str:
     return value
 
 
+def id_or_empty(value: object, what: str) -> str:
+    """Return the id of a ``what``, or the empty text.
+
+    Raises: `ThingerError`.
+    """
+    return "" if value == "" else checked_id(value, what)
+
+
+def checked_text(value: object, name: str, *, least: int = 0, most: int = MAX_TEXT_LENGTH) -> str:
+    """Return the text of a member.
+
+    Raises: `ThingerError`.
+    """
+    if not isinstance(value, str) or not least <= len(value) <= most:
+        raise invalid(name)
+    return value
+
+
+def checked_flag(value: object, name: str) -> bool:
+    """Return the truth value of a member.
+
+    Raises: `ThingerError`.
+    """
+    if not isinstance(value, bool):
+        raise invalid(name)
+    return value
+
+
+def anything(value: Any, name: str) -> Any:
+    """Return a member of any kind."""
+    return value
+
+
+def invalid(name: str) -> ThingerError:
+    return ThingerError(400, f"invalid field: {name}")
+
+
+Reader = Callable[[Any, str], Any]
+"""Returns what the value of a member says, given its name too.
+
+Raises: `ThingerError`."""
+
+
+def read_members(body: object, readers: Mapping[str, Reader], aliases: Mapping[str, str]) -> dict[str, Any]:
+    """Return the members of a body, each read by the reader of its name.
+
+    ``aliases``: today's name of a member by its old one.
+    Raises: `ThingerError` when the body is no object, says something twice, or something that nobody reads.
+    """
+    if not isinstance(body, dict):
+        raise ThingerError(400, "the body is not a JSON object")
+    read: dict[str, Any] = {}
+    for key, value in body.items():
+        name = aliases.get(key, key)
+        if name in read:
+            raise ThingerError(400, f"field given twice: {name}")
+        reader = readers.get(name)
+        if reader is None:
+            raise ThingerError(400, f"unknown field: {name}")
+        read[name] = reader(value, name)
+    return read
+
+
 class BodyFields:
     """The members of one body. Errors are 400, and quote no value: an answer may not look like a device's id."""
 
-    def __init__(self, body: object, aliases: Mapping[str, str] | None = None) -> None:
-        """``aliases``: today's name of a member by its old one.
-
-        Raises: `ThingerError` when the body is no object, or says something twice.
-        """
+    def __init__(self, body: object) -> None:
+        """Raises: `ThingerError` when the body is no object."""
         if not isinstance(body, dict):
             raise ThingerError(400, "the body is not a JSON object")
         self._left: dict[str, Any] = dict(body)
-        for old, name in (aliases or {}).items():
-            if old in self._left:
-                if name in self._left:
-                    raise ThingerError(400, f"field given twice: {name}")
-                self._left[name] = self._left.pop(old)
 
     def has(self, name: str) -> bool:
         """Say whether a member is there that nobody has read yet."""
@@ -55,19 +109,15 @@ class BodyFields:
 
     def text(self, name: str, *, least: int = 0, most: int = MAX_TEXT_LENGTH) -> str | None:
         """Return a text, None when it is not there."""
-        value = self._left.pop(name, _ABSENT)
-        if value is _ABSENT:
+        if name not in self._left:
             return None
-        if not isinstance(value, str) or not least <= len(value) <= most:
-            raise ThingerError(400, f"invalid field: {name}")
-        return value
+        return checked_text(self._left.pop(name), name, least=least, most=most)
 
     def id(self, name: str, *, empty: bool = False) -> str | None:
         """Return an id, None when it is not there; ``empty``: whether it may be the empty text."""
-        value = self._left.pop(name, _ABSENT)
-        if value is _ABSENT:
+        if name not in self._left:
             return None
-        return "" if empty and value == "" else checked_id(value, name)
+        return (id_or_empty if empty else checked_id)(self._left.pop(name), name)
 
     def needed_id(self, name: str) -> str:
         """Return an id that has to be there."""
@@ -78,12 +128,7 @@ class BodyFields:
 
     def flag(self, name: str) -> bool | None:
         """Return a truth value, None when it is not there."""
-        value = self._left.pop(name, _ABSENT)
-        if value is _ABSENT:
-            return None
-        if not isinstance(value, bool):
-            raise ThingerError(400, f"invalid field: {name}")
-        return value
+        return checked_flag(self._left.pop(name), name) if name in self._left else None
 
     def end(self) -> None:
         """Refuse what nobody has read."""

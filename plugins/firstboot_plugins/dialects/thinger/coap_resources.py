@@ -54,7 +54,7 @@ async def _ensure(call: CoapCall) -> Answer:
     device = call.request.path.get("device") or call.fields.get("device")
     if not isinstance(device, str):
         raise ThingerError(400, "missing field: device")
-    result = await call.thinger.devices.ensure(call.asker, device, call.body)
+    result = await call.thinger.ensuring.ensure(call.asker, device, call.body)
     body = dict(result.body)
     for name in ("dashboards", "buckets"):  # what else does not fit into one datagram
         if len(encode(body, call.content_format)) > MAX_PAYLOAD:

@@ -10,7 +10,16 @@ from typing import Any
 from firstboot.credentials import refuse_control_characters
 from firstboot.errors import InvalidValue, ProvisioningRefused
 from firstboot.names import clean_name
-from firstboot_plugins.dialects.thinger.body_fields import BodyFields, checked_id
+from firstboot_plugins.dialects.thinger.body_fields import (
+    Reader,
+    anything,
+    checked_flag,
+    checked_id,
+    checked_text,
+    id_or_empty,
+    invalid,
+    read_members,
+)
 from firstboot_plugins.dialects.thinger.errors import ThingerError
 
 MIN_CREDENTIALS_LENGTH = 6
@@ -44,7 +53,6 @@ class OnConflict(enum.StrEnum):
 
 
 TYPES = {type_.value: type_ for type_ in DeviceType}
-_CONFLICTS = frozenset(OnConflict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,10 +109,10 @@ def new_device(body: object) -> NewDevice:
 
     Raises: `ThingerError` (400).
     """
-    fields = BodyFields(body, _OLD_NAMES)
-    device = _new_device(fields, fields.id("device"))
-    fields.end()
-    return device
+    sent = read_members(body, _CREATION, _OLD_NAMES)
+    if "device" not in sent:
+        raise ThingerError(400, "missing field: device")
+    return _new_device(sent, sent["device"])
 
 
 def ensured_device(body: object, device_id: str) -> EnsuredDevice:
@@ -112,21 +120,15 @@ def ensured_device(body: object, device_id: str) -> EnsuredDevice:
 
     Raises: `ThingerError` (400).
     """
-    fields = BodyFields(body, _OLD_NAMES)
-    _same_id(fields, device_id)
-    on_conflict = fields.text("on_conflict")
-    if on_conflict is not None and on_conflict not in _CONFLICTS:
-        raise ThingerError(400, "invalid field: on_conflict")
-    companions = {name: sent for name in ("buckets", "dashboards") if (sent := fields.take(name)) is not None}
-    atomic, check = fields.flag("atomic") or False, fields.flag("check") or False
-    device = _new_device(fields, checked_id(device_id, "device"), needs_credentials=not check)
-    fields.end()
+    sent = read_members(body, _ENSURED, _OLD_NAMES)
+    _check_same(sent, device_id)
+    check = sent.get("check", False)
     return EnsuredDevice(
-        device=device,
-        on_conflict=OnConflict(on_conflict or OnConflict.FAIL),
+        device=_new_device(sent, checked_id(device_id, "device"), needs_credentials=not check),
+        on_conflict=sent.get("on_conflict", OnConflict.FAIL),
         check=check,
-        atomic=atomic,
-        companions=companions,
+        atomic=sent.get("atomic", False),
+        companions={name: sent[name] for name in ("buckets", "dashboards") if sent.get(name) is not None},
     )
 
 
@@ -135,70 +137,96 @@ def device_change(body: object, device_id: str) -> DeviceChange:
 
     Raises: `ThingerError` (400).
     """
-    fields = BodyFields(body, _OLD_NAMES)
-    _same_id(fields, device_id)
-    fields.take("type")  # sent with a "full update", and never changed
-    change = DeviceChange(
-        credentials=_credentials(fields, 1),
-        name=_name(fields),
-        description=fields.text("description"),
-        asset_type=fields.id("asset_type", empty=True),
-        asset_group=fields.id("asset_group", empty=True),
-        product=fields.id("product", empty=True),
-        enabled=fields.flag("enabled"),
-    )
-    fields.end()
-    return change
+    sent = read_members(body, _CHANGE, _OLD_NAMES)
+    _check_same(sent, device_id)
+    return DeviceChange(**{name: value for name, value in sent.items() if name not in _NEVER_CHANGED})
 
 
-def _new_device(fields: BodyFields, device_id: str | None, *, needs_credentials: bool = True) -> NewDevice:
-    if device_id is None:
-        raise ThingerError(400, "missing field: device")
-    type_ = fields.text("type")
-    kind = DeviceType.GENERIC if type_ is None else TYPES.get(type_)
-    if kind is None:
-        raise ThingerError(400, "invalid field: type")
-    credentials = None
-    if not kind.connects:
-        fields.take("credentials")
-    else:
-        credentials = _credentials(fields, MIN_CREDENTIALS_LENGTH)
-        if credentials is None and needs_credentials:
+def _new_device(sent: Mapping[str, Any], device_id: str, *, needs_credentials: bool = True) -> NewDevice:
+    kind, credentials = sent.get("type", DeviceType.GENERIC), None
+    if kind.connects:
+        if "credentials" in sent:
+            credentials = _credentials(sent["credentials"], "credentials", MIN_CREDENTIALS_LENGTH)
+        elif needs_credentials:
             raise ThingerError(400, "missing field: credentials")
-    enabled = fields.flag("enabled")
     return NewDevice(
         id=device_id,
         type=kind,
         credentials=credentials,
-        name=_name(fields),
-        description=fields.text("description") or "",
-        asset_type=fields.id("asset_type", empty=True) or "",
-        asset_group=fields.id("asset_group", empty=True) or "",
-        product=fields.id("product", empty=True) or "",
-        enabled=True if enabled is None else enabled,
+        name=sent.get("name"),
+        description=sent.get("description", ""),
+        asset_type=sent.get("asset_type", ""),
+        asset_group=sent.get("asset_group", ""),
+        product=sent.get("product", ""),
+        enabled=sent.get("enabled", True),
     )
 
 
-def _credentials(fields: BodyFields, least: int) -> str | None:
-    credentials = fields.text("credentials", least=least)
+def _check_same(sent: Mapping[str, Any], device_id: str) -> None:
+    if sent.get("device", device_id) not in (None, device_id):
+        raise ThingerError(400, "the body names another device than the path")
+
+
+def _type(value: Any, name: str) -> DeviceType:
+    found = TYPES.get(value) if isinstance(value, str) else None
+    if found is None:
+        raise invalid(name)
+    return found
+
+
+def _on_conflict(value: Any, name: str) -> OnConflict:
+    try:
+        return OnConflict(value)
+    except ValueError:
+        raise invalid(name) from None
+
+
+def _credentials(value: Any, name: str, least: int = 1) -> str:
+    credentials = checked_text(value, name, least=least)
     try:
         refuse_control_characters(credentials)
     except ProvisioningRefused as error:
-        raise ThingerError(400, "invalid field: credentials") from error
+        raise invalid(name) from error
     return credentials
 
 
-def _name(fields: BodyFields) -> str | None:
-    name = fields.text("name")
-    if not name or name.isspace():
-        return None if name is None else ""
+def _name(value: Any, name: str) -> str:
+    text = checked_text(value, name)
+    if not text or text.isspace():
+        return ""
     try:
-        return clean_name(name)
+        return clean_name(text)
     except InvalidValue as error:
-        raise ThingerError(400, "invalid field: name") from error
+        raise invalid(name) from error
 
 
-def _same_id(fields: BodyFields, device_id: str) -> None:
-    sent = fields.take("device")
-    if sent is not None and sent != device_id:
-        raise ThingerError(400, "the body names another device than the path")
+_ANY_CHANGE: Mapping[str, Reader] = {
+    "name": _name,
+    "description": checked_text,
+    "asset_type": id_or_empty,
+    "asset_group": id_or_empty,
+    "product": id_or_empty,
+    "enabled": checked_flag,
+}
+_NEVER_CHANGED = frozenset({"device", "type"})
+_CHANGE: Mapping[str, Reader] = {
+    **_ANY_CHANGE,
+    "credentials": _credentials,
+    **dict.fromkeys(_NEVER_CHANGED, anything),  # sent with a "full update"
+}
+_CREATION: Mapping[str, Reader] = {
+    **_ANY_CHANGE,
+    "device": checked_id,
+    "type": _type,
+    "credentials": anything,  # for types that do not connect; the others are checked
+}
+_ENSURED: Mapping[str, Reader] = {
+    **_CREATION,
+    "device": anything,
+    "on_conflict": _on_conflict,
+    "check": checked_flag,
+    "atomic": checked_flag,
+    "buckets": anything,
+    "dashboards": anything,
+}
+"""How each member of a body is read, by today's names."""

@@ -59,7 +59,7 @@ async def _stats(call: Call) -> Any:
 
 
 async def _ensure(call: Call) -> Any:
-    result = await call.thinger.devices.ensure(call.asker, call.params["device"], call.body)
+    result = await call.thinger.ensuring.ensure(call.asker, call.params["device"], call.body)
     return json_answer(result.body, result.status)
 
 

@@ -35,13 +35,14 @@ from firstboot_plugins.dialects.thinger.device_json import (
 )
 from firstboot_plugins.dialects.thinger.device_list import DeviceList
 from firstboot_plugins.dialects.thinger.device_logins import DeviceLogins
-from firstboot_plugins.dialects.thinger.ensuring import TAKEN, EnsureResult, Ensuring
 from firstboot_plugins.dialects.thinger.errors import ThingerError, not_found
 from firstboot_plugins.dialects.thinger.list_query import ListQuery
 
 if TYPE_CHECKING:
     from firstboot_plugins.dialects.thinger.shared import Thinger
 
+TAKEN = frozenset({"name-taken", "already-provisioned", "cannot-be-told"})
+"""Refusals that mean: there is such a device."""
 _NO_SECRET = Secret("")
 _VIEWING = ("ReadDeviceStatus", "ListDevices", "GetDeviceStats")
 
@@ -55,7 +56,6 @@ class Devices:
         self._list = DeviceList(services.storage)
         self._tokens = thinger.device_tokens
         self._belongings = Belongings(thinger)
-        self._ensuring = Ensuring(thinger, self)
         self.logins = DeviceLogins(services)
         self.profiles = AccountProfiles(services, thinger.config.profile)
 
@@ -113,10 +113,6 @@ class Devices:
                 raise ThingerError(400, f"device '{new.id}' already exists") from refusal
             raise
         return self._json(made.made or await self.existing(asker.account, made.device_name))
-
-    async def ensure(self, asker: Asker, device_id: str, body: object) -> EnsureResult:
-        """See `Ensuring.ensure`."""
-        return await self._ensuring.ensure(asker, device_id, body)
 
     async def provision(
         self,

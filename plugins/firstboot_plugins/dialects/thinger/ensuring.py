@@ -11,17 +11,15 @@ from firstboot.model import Device, ResourceDraft
 from firstboot_plugins.dialects.thinger.askers import Asker, forbidden
 from firstboot_plugins.dialects.thinger.device_bodies import EnsuredDevice, OnConflict, ensured_device
 from firstboot_plugins.dialects.thinger.device_json import type_of
+from firstboot_plugins.dialects.thinger.devices import TAKEN
 from firstboot_plugins.dialects.thinger.ensured_companions import EnsuredCompanions
 from firstboot_plugins.dialects.thinger.errors import ThingerError
 from firstboot_plugins.dialects.thinger.mqtt_address import mqtt_address
 from firstboot_plugins.dialects.thinger.wrong_credentials import WrongCredentials
 
 if TYPE_CHECKING:
-    from firstboot_plugins.dialects.thinger.devices import Devices
     from firstboot_plugins.dialects.thinger.shared import Thinger
 
-TAKEN = frozenset({"name-taken", "already-provisioned", "cannot-be-told"})
-"""Refusals that mean: there is such a device."""
 _LOOKING = ("CreateDevice", "ListDevices")
 
 
@@ -36,10 +34,11 @@ class EnsureResult:
 class Ensuring:
     """Makes sure that a device is there and can log in with what was sent."""
 
-    def __init__(self, thinger: Thinger, devices: Devices) -> None:
+    def __init__(self, thinger: Thinger) -> None:
         self._thinger = thinger
         self._services = thinger.services
-        self._devices = devices
+        self._devices = thinger.devices
+        self._mqtt = mqtt_address(thinger.services)
         self._wrong = WrongCredentials(
             thinger.config.wrong_credentials,
             thinger.config.wrong_credentials_window.total_seconds(),
@@ -68,7 +67,7 @@ class Ensuring:
         if not type_of(device).connects:
             return shown
         login = {"username": asker.account.name, "client_id": device.name}
-        return {**shown, "mqtt": {**mqtt_address(self._services), **login}}
+        return {**shown, "mqtt": {**self._mqtt, **login}}
 
     async def _checked(self, asker: Asker, wanted: EnsuredDevice) -> EnsureResult:
         asker.check("Device", wanted.device.id, *_LOOKING)

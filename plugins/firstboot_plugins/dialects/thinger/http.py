@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic_core import to_json
 from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -30,7 +30,6 @@ logger = logging.getLogger(__name__)
 DIALECT = "thinger"
 ACCOUNT = "user"
 """Name of the path parameter with the account."""
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 _BODILESS = frozenset({"GET", "HEAD", "DELETE"})
 
 
@@ -170,7 +169,7 @@ async def read_bytes(request: Request, most: int) -> bytes:
 
 def json_answer(value: Any, status: int = 200) -> Response:
     """Return an answer. Its status is 200 even when something was made: clients compare (contract section 1)."""
-    return UncachedJson(_encode(value).encode(), status)
+    return UncachedJson(to_json(value), status)
 
 
 def error_answer(error: ThingerError) -> Response:

@@ -49,12 +49,12 @@ class Identifying:
 
         Raises: `Unavailable`.
         """
-        known = await self._directory.find(bearer, search=False)
+        known = self._directory.get(bearer)
         if known is None:
             person = await self._logins.find(bearer, origin)
             if person is not None or not self._limits.may_search(origin.address):
                 return person
-            known = await self._directory.find(bearer)
+            known = await self._directory.search(bearer)
         if known is None or (DEVICE in known.details and not await self._has_its_device(known)):
             return None
         return _asker(known, origin)

@@ -92,7 +92,7 @@ class ProvisionSession:
         self._count()
         if not isinstance(request.device, str):
             raise ThingerError(400, "missing field: device")
-        result = await self._thinger.devices.ensure(self._asker, request.device, request.body)
+        result = await self._thinger.ensuring.ensure(self._asker, request.device, request.body)
         return request.reply(result.status, result.body)
 
     def _count(self) -> None:

@@ -17,6 +17,7 @@ from firstboot_plugins.dialects.thinger.config import ThingerConfig
 from firstboot_plugins.dialects.thinger.dashboards import DASHBOARD
 from firstboot_plugins.dialects.thinger.device_tokens import DeviceTokens
 from firstboot_plugins.dialects.thinger.devices import Devices
+from firstboot_plugins.dialects.thinger.ensuring import Ensuring
 from firstboot_plugins.dialects.thinger.identifying import Identifying
 from firstboot_plugins.dialects.thinger.limits import Limits
 from firstboot_plugins.dialects.thinger.person_logins import PersonLogins
@@ -64,6 +65,7 @@ class Thinger:
         self.dashboards = Documents(self, DASHBOARD)
         self.companions = Companions(self)
         self.devices = Devices(self)
+        self.ensuring = Ensuring(self)
         self.templates = Templates(self)
         self.rules = Rules(self)
         self.autoprovision = Autoprovision(self)
@@ -84,10 +86,11 @@ class Thinger:
         self._loaders.append(loader)
 
     async def ready(self) -> None:
-        """Wait until everything that is kept in memory is there; each transport does so before each request.
+        """Wait until all that is kept in memory is there, and true; each transport does so before each request.
 
         Raises: `Unavailable`; then the next request tries again.
         """
+        await self.services.changes.ensure_fresh()
         if self._loaded == len(self._loaders):
             return
         async with self._loading:

@@ -40,20 +40,20 @@ class TokenDirectory:
             for token in await self._services.storage.list_api_tokens(tenant.id):
                 await self.take(token)
 
-    async def find(self, secret: Secret, *, search: bool = True) -> KnownToken | None:
-        """Return the token that this text is, if it is good at this moment.
-
-        ``search``: look into the database for tokens that another process has made just now.
+    async def search(self, secret: Secret) -> KnownToken | None:
+        """As `get`, also for a token that another process has made just now.
 
         Raises: `Unavailable`.
         """
-        if not 0 < len(secret) <= MAX_LENGTH:
-            return None
-        await self._changes.ensure_fresh()
-        known = self._by_secret.get(secret)
-        if known is None and search:
+        if 0 < len(secret) <= MAX_LENGTH:
             await self._changes.catch_up()
-            known = self._by_secret.get(secret)
+        return self.get(secret)
+
+    def get(self, secret: Secret) -> KnownToken | None:
+        """Return the token that this text is, if it is good at this moment."""
+        if len(secret) > MAX_LENGTH:
+            return None
+        known = self._by_secret.get(secret)
         now_ms = self._services.clock.now_ms()
         if known is None or not known.is_good_at(now_ms):
             return None

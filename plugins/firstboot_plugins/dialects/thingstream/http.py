@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 
+from pydantic_core import to_json
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -36,7 +36,6 @@ VARIANTS: Mapping[str, Callable[[Services], Variant]] = {
 }  # fmt: skip
 """The services by their names in paths."""
 _JSON = "application/json"
-_encode = json.JSONEncoder(separators=(",", ":")).encode
 _TEXTS = {500: INTERNAL, 503: UNAVAILABLE}
 
 
@@ -113,7 +112,7 @@ class Requests:
             raise
         told = await variant.answer(wish, proven, payload, origin)
         self._thingstream.uses.count(proven.profile, proven.token.id)
-        return UncachedJson(_encode(told).encode())
+        return UncachedJson(to_json(told))
 
     async def _payload(self, request: Request) -> bytes:
         try:
@@ -129,7 +128,7 @@ def _error(request: Request, error: ZtpError) -> Response:
     if error.retry_after_s:
         headers["retry-after"] = str(error.retry_after_s)
     if _JSON in request.headers.get("accept", "").lower():
-        body = _encode({"message": error.text})
+        body = to_json({"message": error.text})
         return Response(body, error.status, media_type=_JSON, headers=headers)
     return Response(error.text, error.status, media_type="text/plain", headers=headers)
 
