@@ -22,6 +22,7 @@ from firstboot_plugins.admin.operation import EVENT_STREAM, PARAMETER, Call, Ope
 from firstboot_plugins.admin.reading import read_json
 from firstboot_plugins.admin.validation import checked_path, checked_query
 from firstboot_plugins.transports.http.config import HttpConfig
+from firstboot_plugins.transports.http.peer import peer_address
 
 if TYPE_CHECKING:
     from firstboot.app import Services
@@ -67,7 +68,7 @@ class _Runner:
     async def answer(self, request: Request) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
         operation = self._by_method[method]
-        address = request.client.host if request.client else ""
+        address = peer_address(request)
         ASKED_FROM.set(Origin(transport="http", dialect=operation.dialect.name, address=address))
         try:
             return answer(operation, await operation.run(await self._call(operation, request)))

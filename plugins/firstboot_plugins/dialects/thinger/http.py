@@ -24,6 +24,7 @@ from firstboot_plugins.dialects.thinger.shared import Thinger
 from firstboot_plugins.transports.http.answers import UncachedJson
 from firstboot_plugins.transports.http.bodies import BodyEncoded, BodyTooLarge, read_body
 from firstboot_plugins.transports.http.endpoints import Endpoint
+from firstboot_plugins.transports.http.peer import peer_address
 
 logger = logging.getLogger(__name__)
 
@@ -181,4 +182,4 @@ def error_answer(error: ThingerError) -> Response:
 
 
 def origin_of(request: Request) -> Origin:
-    return Origin(transport="http", dialect=DIALECT, address=request.client.host if request.client else "")
+    return Origin(transport="http", dialect=DIALECT, address=peer_address(request))

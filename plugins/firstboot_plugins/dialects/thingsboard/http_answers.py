@@ -10,6 +10,7 @@ from firstboot.model import Origin
 from firstboot.tls_settings import PEER_CERTIFICATE
 from firstboot_plugins.dialects.thingsboard.error_codes import TOO_MANY_REQUESTS, TRY_LATER
 from firstboot_plugins.transports.http.answers import UNCACHED, UncachedJson
+from firstboot_plugins.transports.http.peer import peer_address
 
 
 def error_answer(clock: Clock, status: int, code: int, message: str, *, retry_after_s: int = 0) -> Response:
@@ -40,6 +41,6 @@ def origin_of(request: Request) -> Origin:
     return Origin(
         transport="http",
         dialect="thingsboard",
-        address=request.client.host if request.client else "",
+        address=peer_address(request),
         certificate=request.scope.get(PEER_CERTIFICATE),
     )

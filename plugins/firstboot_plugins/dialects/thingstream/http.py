@@ -29,6 +29,7 @@ from firstboot_plugins.transports.http.answers import UNCACHED, ErrorShape, Unca
 from firstboot_plugins.transports.http.bodies import BodyEncoded, BodyTooLarge, read_body
 from firstboot_plugins.transports.http.endpoints import Endpoint
 from firstboot_plugins.transports.http.in_flight import free_slot
+from firstboot_plugins.transports.http.peer import peer_address
 
 PREFIX = "/ztp"
 VARIANTS: Mapping[str, Callable[[Services], Variant]] = {
@@ -90,7 +91,7 @@ class Requests:
         origin = Origin(
             transport="http",
             dialect=NAME,
-            address=request.client.host if request.client else "",
+            address=peer_address(request),
             certificate=request.scope.get(PEER_CERTIFICATE),
         )
         wait_s = self._rate.wait_s(origin.address)
