@@ -13,7 +13,8 @@ from firstboot_plugins.storage_tortoise.statements import Algorithm, Many, ManyS
 
 T = TypeVar("T")
 
-_MAX_ROWS = 256
+_SIZES = (256, 192, 128, 96, 64, 48, 32, 24, 16, 12, 8, 6, 4, 3, 2, 1)
+"""Numbers of rows for which there are statements: few, and most batches are one or two of them."""
 _STATEMENT_CACHE = 512
 _AUTOCHECKPOINT_PAGES = 4000
 
@@ -147,12 +148,12 @@ _sql: dict[tuple[ManySql, int], str] = {}
 def _run_many(connection: sqlite3.Connection, statement: ManySql, rows: Sequence[tuple[Any, ...]]) -> list[Row]:
     """Run a statement over many rows.
 
-    In powers of two, so that few different texts occur and SQLite finds them prepared.
+    Of a few sizes, so that SQLite finds their texts prepared.
     """
     found: list[Row] = []
     start = 0
     while start < len(rows):
-        size = min(_MAX_ROWS, 1 << (len(rows) - start).bit_length() - 1)
+        size = next(size for size in _SIZES if size <= len(rows) - start)
         sql = _sql.get((statement, size))
         if sql is None:
             sql = _sql[statement, size] = _text(statement, size)
