@@ -63,11 +63,11 @@ class Offered:
         return ProvisioningRefused(str(self.runner.count_failure(what)), code="plugin-error")
 
 
-_TEXT, _TEXT_OR_NOTHING = {str}, {str, type(None)}
-
-
 def _is_plain(told: object) -> bool:
     """Say at a glance that JSON can say it, as it can nearly always: a text, an object of texts, or nothing."""
     if type(told) is dict:
-        return set(map(type, told)) <= _TEXT and set(map(type, told.values())) <= _TEXT_OR_NOTHING
+        for key, value in told.items():
+            if type(key) is not str or (type(value) is not str and value is not None):
+                return False
+        return True
     return told is None or type(told) is str

@@ -70,22 +70,26 @@ Reader = Callable[[Any, str], Any]
 Raises: `ThingerError`."""
 
 
-def read_members(body: object, readers: Mapping[str, Reader], aliases: Mapping[str, str]) -> dict[str, Any]:
-    """Return the members of a body, each read by the reader of its name.
+def table_of(readers: Mapping[str, Reader], aliases: Mapping[str, str]) -> Mapping[str, tuple[str, Reader]]:
+    """Return what `read_members` looks up; ``aliases``: today's name of a member by its old one."""
+    names = {**{name: name for name in readers}, **{old: new for old, new in aliases.items() if new in readers}}
+    return {key: (name, readers[name]) for key, name in names.items()}
 
-    ``aliases``: today's name of a member by its old one.
+
+def read_members(body: object, table: Mapping[str, tuple[str, Reader]]) -> dict[str, Any]:
+    """Return the members of a body by today's names, each read by its reader.
+
     Raises: `ThingerError` when the body is no object, says something twice, or something that nobody reads.
     """
     if not isinstance(body, dict):
         raise ThingerError(400, "the body is not a JSON object")
     read: dict[str, Any] = {}
     for key, value in body.items():
-        name = aliases.get(key, key)
+        if key not in table:
+            raise ThingerError(400, f"unknown field: {key}")
+        name, reader = table[key]
         if name in read:
             raise ThingerError(400, f"field given twice: {name}")
-        reader = readers.get(name)
-        if reader is None:
-            raise ThingerError(400, f"unknown field: {name}")
         read[name] = reader(value, name)
     return read
 

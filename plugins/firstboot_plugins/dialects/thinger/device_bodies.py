@@ -19,6 +19,7 @@ from firstboot_plugins.dialects.thinger.body_fields import (
     id_or_empty,
     invalid,
     read_members,
+    table_of,
 )
 from firstboot_plugins.dialects.thinger.errors import ThingerError
 
@@ -109,7 +110,7 @@ def new_device(body: object) -> NewDevice:
 
     Raises: `ThingerError` (400).
     """
-    sent = read_members(body, _CREATION, _OLD_NAMES)
+    sent = read_members(body, _CREATION_TABLE)
     if "device" not in sent:
         raise ThingerError(400, "missing field: device")
     return _new_device(sent, sent["device"])
@@ -120,7 +121,7 @@ def ensured_device(body: object, device_id: str) -> EnsuredDevice:
 
     Raises: `ThingerError` (400).
     """
-    sent = read_members(body, _ENSURED, _OLD_NAMES)
+    sent = read_members(body, _ENSURED_TABLE)
     _check_same(sent, device_id)
     check = sent.get("check", False)
     return EnsuredDevice(
@@ -137,7 +138,7 @@ def device_change(body: object, device_id: str) -> DeviceChange:
 
     Raises: `ThingerError` (400).
     """
-    sent = read_members(body, _CHANGE, _OLD_NAMES)
+    sent = read_members(body, _CHANGE_TABLE)
     _check_same(sent, device_id)
     return DeviceChange(**{name: value for name, value in sent.items() if name not in _NEVER_CHANGED})
 
@@ -230,3 +231,6 @@ _ENSURED: Mapping[str, Reader] = {
     "dashboards": anything,
 }
 """How each member of a body is read, by today's names."""
+_CHANGE_TABLE, _CREATION_TABLE, _ENSURED_TABLE = (
+    table_of(readers, _OLD_NAMES) for readers in (_CHANGE, _CREATION, _ENSURED)
+)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from firstboot.app import Services
 from firstboot.model import Origin
 from firstboot.secret import Secret
-from firstboot.sessions import Owner
 from firstboot_plugins.dialects.thinger.askers import Asker
 from firstboot_plugins.dialects.thinger.errors import ThingerError, unauthorized
 from firstboot_plugins.dialects.thinger.known_token import DEVICE, DEVICE_ID, KnownToken
@@ -57,22 +56,17 @@ class Identifying:
             known = await self._directory.search(bearer)
         if known is None or (DEVICE in known.details and not await self._has_its_device(known)):
             return None
-        return _asker(known, origin)
+        return Asker(
+            account=known.account,
+            rights=known.rights,
+            origin=origin,
+            key=known.key,
+            actor=known.actor,
+            owner=known.owner,
+            until_ms=known.token.expires_at_ms,
+        )
 
     async def _has_its_device(self, known: KnownToken) -> bool:
         """Say whether the device of a device token still is the one that it was made for."""
         device = await self._services.storage.find_device(known.account.id, known.details[DEVICE])
         return device is not None and device.public_id.hex == known.details[DEVICE_ID]
-
-
-def _asker(known: KnownToken, origin: Origin) -> Asker:
-    token = known.token
-    return Asker(
-        account=known.account,
-        rights=known.rights,
-        origin=origin,
-        key=f"token {token.id}",
-        actor=f"api-token:{token.name}",
-        owner=Owner("api-token", token.id),
-        until_ms=token.expires_at_ms,
-    )

@@ -10,6 +10,7 @@ from firstboot.errors import InvalidValue
 from firstboot.keyring import Keyring
 from firstboot.model import ApiToken, Tenant
 from firstboot.secret import Secret
+from firstboot.sessions import Owner
 from firstboot_plugins.dialects.thinger.permissions import Permissions, read_permissions
 from firstboot_plugins.dialects.thinger.token_secrets import short_key, signed
 
@@ -21,7 +22,7 @@ DEVICE_ID = "device_id"
 """Key in those beside `DEVICE`: an id that no later device with the same name has."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KnownToken:
     """A token with what was read from its details."""
 
@@ -29,8 +30,12 @@ class KnownToken:
     account: Tenant
     rights: Permissions
     secret: Secret = field(repr=False)
-    short: Secret | None = field(default=None, repr=False)
+    short: Secret | None = field(repr=False)
     """The provisioning key, for those that have one."""
+    key: str
+    actor: str
+    owner: Owner
+    """See `firstboot_plugins.dialects.thinger.askers.Asker`, as for all three."""
 
     @property
     def details(self) -> Mapping[str, Any]:
@@ -58,7 +63,16 @@ def known_token(keyring: Keyring, token: ApiToken, account: Tenant) -> KnownToke
     except InvalidValue:  # written by something else than this version: better nothing than too much
         rights = Permissions()
     short = short_key(keyring, kept["nonce"]) if kept.get("short") else None
-    return KnownToken(token, account, rights, jwt_of(keyring, token.name, account.name, kept), short)
+    return KnownToken(
+        token=token,
+        account=account,
+        rights=rights,
+        secret=jwt_of(keyring, token.name, account.name, kept),
+        short=short,
+        key=f"token {token.id}",
+        actor=f"api-token:{token.name}",
+        owner=Owner("api-token", token.id),
+    )
 
 
 def jwt_of(keyring: Keyring, name: str, account: str, kept: Mapping[str, Any]) -> Secret:

@@ -34,11 +34,13 @@ class Pace:
     def take(self, *keys: str) -> float:
         """Count a request of each of the keys, unless it has to wait; return how long."""
         now, due = self._monotonic(), self._due
+        latest = now + self._slack_s
         for key in keys:
-            if due.get(key, now) - self._slack_s > now:
+            if due.get(key, now) > latest:
                 return self._wait_s(keys, now)
         for key in keys:
-            due[key] = max(now, due.get(key, now)) + self._interval_s
+            at = due.get(key, now)
+            due[key] = (at if at > now else now) + self._interval_s
             due.move_to_end(key)
             if len(due) > MAX_KEYS:
                 due.popitem(last=False)
