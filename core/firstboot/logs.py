@@ -60,10 +60,10 @@ class TextFormatter(_Formatter):
         fields = self.fields(record)
         line = f"{fields.pop('time')} {fields.pop('level'):7} {fields.pop('message')}"
         fields.pop("logger")
-        rest = "".join(f" {key}={_quoted(value)}" for key, value in fields.items())
-        return "".join(
-            character if character.isprintable() else ascii(character)[1:-1] for character in line + rest
-        )
+        line += "".join(f" {key}={_quoted(value)}" for key, value in fields.items())
+        if line.isprintable():  # as nearly all are: character by character takes as long as all the rest of a line
+            return line
+        return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in line)
 
 
 class _QuietHandler(logging.StreamHandler[TextIO]):
