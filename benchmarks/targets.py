@@ -59,7 +59,7 @@ TARGETS: Mapping[str, Target] = {
         what="thinger.io's dialect: creation of a device, HTTP", reference=_THINGSBOARD, reach=0.8, aim=1.0
     ),
     "thinger-ensure": Target(
-        what="thinger.io's dialect: ensure of a device, HTTP", reference=_THINGSBOARD, reach=0.7, aim=1.0
+        what="thinger.io's dialect: ensure of a device, HTTP", reference=_THINGSBOARD, reach=0.8, aim=1.0
     ),
     "thinger-bucket": Target(
         what="the same with a bucket beside the device", reference=_THINGSBOARD, reach=None, aim=None
@@ -76,7 +76,7 @@ TARGETS: Mapping[str, Target] = {
     "thingstream-hardware": Target(
         what="the same with a hardware code, by which a Thing that the device has is looked for",
         reference=_THINGSBOARD,
-        reach=0.7,
+        reach=0.8,
         aim=1.0,
     ),
     "tls-handshake": Target(
