@@ -110,7 +110,7 @@ def new_device(body: object) -> NewDevice:
 
     Raises: `ThingerError` (400).
     """
-    sent = read_members(body, _CREATION_TABLE)
+    sent = read_members(body, _CREATION)
     if "device" not in sent:
         raise ThingerError(400, "missing field: device")
     return _new_device(sent, sent["device"])
@@ -121,7 +121,7 @@ def ensured_device(body: object, device_id: str) -> EnsuredDevice:
 
     Raises: `ThingerError` (400).
     """
-    sent = read_members(body, _ENSURED_TABLE)
+    sent = read_members(body, _ENSURED)
     _check_same(sent, device_id)
     check = sent.get("check", False)
     return EnsuredDevice(
@@ -138,7 +138,7 @@ def device_change(body: object, device_id: str) -> DeviceChange:
 
     Raises: `ThingerError` (400).
     """
-    sent = read_members(body, _CHANGE_TABLE)
+    sent = read_members(body, _CHANGE)
     _check_same(sent, device_id)
     return DeviceChange(**{name: value for name, value in sent.items() if name not in _NEVER_CHANGED})
 
@@ -209,28 +209,25 @@ _ANY_CHANGE: Mapping[str, Reader] = {
     "product": id_or_empty,
     "enabled": checked_flag,
 }
-_NEVER_CHANGED = frozenset({"device", "type"})
-_CHANGE: Mapping[str, Reader] = {
+_NEVER_CHANGED = ("device", "type")
+_CHANGE = table_of(
+    # What never changes is sent with a "full update".
+    {**_ANY_CHANGE, "credentials": _credentials, **dict.fromkeys(_NEVER_CHANGED, anything)},
+    _OLD_NAMES,
+)
+_OF_NEW: Mapping[str, Reader] = {
     **_ANY_CHANGE,
-    "credentials": _credentials,
-    **dict.fromkeys(_NEVER_CHANGED, anything),  # sent with a "full update"
-}
-_CREATION: Mapping[str, Reader] = {
-    **_ANY_CHANGE,
-    "device": checked_id,
     "type": _type,
     "credentials": anything,  # for types that do not connect; the others are checked
 }
-_ENSURED: Mapping[str, Reader] = {
-    **_CREATION,
-    "device": anything,
-    "on_conflict": _on_conflict,
-    "check": checked_flag,
-    "atomic": checked_flag,
-    "buckets": anything,
-    "dashboards": anything,
-}
-"""How each member of a body is read, by today's names."""
-_CHANGE_TABLE, _CREATION_TABLE, _ENSURED_TABLE = (
-    table_of(readers, _OLD_NAMES) for readers in (_CHANGE, _CREATION, _ENSURED)
+_CREATION = table_of({**_OF_NEW, "device": checked_id}, _OLD_NAMES)
+_ENSURED = table_of(
+    {
+        **_OF_NEW,
+        "on_conflict": _on_conflict,
+        "check": checked_flag,
+        "atomic": checked_flag,
+        **dict.fromkeys(("device", "buckets", "dashboards"), anything),
+    },
+    _OLD_NAMES,
 )

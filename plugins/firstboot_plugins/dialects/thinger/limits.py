@@ -6,7 +6,6 @@ import logging
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import NoReturn
 
 from firstboot.throttle import source_of
 from firstboot_plugins.dialects.thinger.config import ThingerConfig
@@ -34,13 +33,11 @@ class Pace:
     def take(self, *keys: str) -> float:
         """Count a request of each of the keys, unless it has to wait; return how long."""
         now, due = self._monotonic(), self._due
-        latest = now + self._slack_s
+        wait_s = self._wait_s(keys, now)
+        if wait_s > 0:
+            return wait_s
         for key in keys:
-            if due.get(key, now) > latest:
-                return self._wait_s(keys, now)
-        for key in keys:
-            at = due.get(key, now)
-            due[key] = (at if at > now else now) + self._interval_s
+            due[key] = max(now, due.get(key, now)) + self._interval_s
             due.move_to_end(key)
             if len(due) > MAX_KEYS:
                 due.popitem(last=False)
@@ -65,19 +62,14 @@ class Limits:
 
         Raises: `ThingerError` (429).
         """
-        wait_s = self._requests.take(key)
-        if wait_s > 0:
-            self._refuse("requests", wait_s, key)
+        self._take("requests", self._requests, key)
 
     def provisioning(self, key: str, address: str) -> None:
         """Count a request that may make a device: ``key`` is that of its asker.
 
         Raises: `ThingerError` (429).
         """
-        source = f"from {source_of(address)}"
-        wait_s = self._provisioning.take(key, source)
-        if wait_s > 0:
-            self._refuse("provisioning requests", wait_s, key, source)
+        self._take("provisioning requests", self._provisioning, key, f"from {source_of(address)}")
 
     def may_search(self, address: str) -> bool:
         """Say whether a token from there that is not known is worth a look into the database."""
@@ -88,12 +80,11 @@ class Limits:
 
         Raises: `ThingerError` (429).
         """
-        source = f"from {source_of(address)}"
-        wait_s = self._failures.take(source)
-        if wait_s > 0:
-            self._refuse("wrong tokens", wait_s, source)
+        self._take("wrong tokens", self._failures, f"from {source_of(address)}")
 
-    def _refuse(self, what: str, wait_s: float, *keys: str) -> NoReturn:
-        if self._news.take(*keys) <= 0:  # once a minute: who asks too often asks again
-            logger.info("too many %s", what, extra={"asker": keys[0], "source": keys[-1]})
-        raise too_many(math.ceil(wait_s))
+    def _take(self, what: str, pace: Pace, *keys: str) -> None:
+        wait_s = pace.take(*keys)
+        if wait_s > 0:
+            if self._news.take(*keys) <= 0:  # once a minute: who asks too often asks again
+                logger.info("too many %s", what, extra={"asker": keys[0], "source": keys[-1]})
+            raise too_many(math.ceil(wait_s))
