@@ -11,7 +11,6 @@ from firstboot.errors import ProvisioningRefused
 from firstboot.model import Device, DeviceProfile
 from firstboot.storage import (
     AuditEntry,
-    DeviceQuery,
     GiveMember,
     LeaseMember,
     NewMember,
@@ -63,9 +62,7 @@ class PoolLeases:
             )
         if result.outcome is not Outcome.DONE:
             return None
-        query = DeviceQuery(tenant_id=profile.tenant_id, after_id=result.id - 1, limit=1)
-        found = await self._storage.list_devices(query)
-        return found[0] if found and found[0].id == result.id else None
+        return await self._storage.device_by_id(profile.tenant_id, result.id)
 
     def giving(self, device: Device, wish: TakeFromPool) -> GiveMember:
         """Return the write that lets a hardware use the member that it holds."""

@@ -62,6 +62,10 @@ class MemoryReads:
         device_id = self._tables.names.get((tenant_id, name))
         return None if device_id is None else self._tables.devices[device_id]
 
+    async def device_by_id(self, tenant_id: int, device_id: int) -> Device | None:
+        device = self._tables.devices.get(device_id)
+        return device if device is not None and device.tenant_id == tenant_id else None
+
     async def device_by_public_id(self, tenant_id: int, public_id: UUID) -> Device | None:
         devices = self._tables.devices.values()
         return _first(each for each in devices if (each.tenant_id, each.public_id) == (tenant_id, public_id))

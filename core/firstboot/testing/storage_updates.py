@@ -67,10 +67,10 @@ class UpdateTests(StorageSuite):
         (result,) = await world.storage.write([update(changed)], world.chain)
 
         assert (result.outcome, result.version) == (Outcome.DONE, 2)
-        assert await world.read(changed.name) == replace(changed, version=2)
-        assert await world.storage.device_by_public_id(world.tenant.id, device.public_id) == await world.read(
-            changed.name
-        )
+        read = await world.read(changed.name)
+        assert read == replace(changed, version=2)
+        assert await world.storage.device_by_public_id(world.tenant.id, device.public_id) == read
+        assert await world.storage.device_by_id(world.tenant.id, device.id) == read
         assert await world.storage.find_device(world.tenant.id, "meter-7") is None
 
     async def test_nothing_else_of_a_device_is_replaced(self, world: World) -> None:
@@ -145,6 +145,7 @@ class UpdateTests(StorageSuite):
 
         assert await world.state() == before
         assert await world.storage.device_by_public_id(other_world.tenant.id, device.public_id) is None
+        assert await world.storage.device_by_id(other_world.tenant.id, device.id) is None
 
     async def test_a_device_that_is_gone_cannot_be_changed(self, world: World) -> None:
         device = await world.make_device()

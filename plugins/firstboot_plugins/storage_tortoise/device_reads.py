@@ -79,6 +79,11 @@ class DeviceReads(Reader):
         rows = await self._fetch(Run(f"{_FIND_DEVICE} AND device.name = ?", (tenant_id, name)))
         return _device(rows[0]) if rows else None
 
+    async def device_by_id(self, tenant_id: int, device_id: int) -> Device | None:
+        """See `firstboot.storage.Storage`."""
+        rows = await self._fetch(Run(f"{_FIND_DEVICE} AND device.id = ?", (tenant_id, device_id)))
+        return _device(rows[0]) if rows else None
+
     async def device_by_public_id(self, tenant_id: int, public_id: UUID) -> Device | None:
         """See `firstboot.storage.Storage`."""
         rows = await self._fetch(Run(f"{_FIND_DEVICE} AND device.public_id = ?", (tenant_id, public_id.bytes)))

@@ -227,6 +227,11 @@ class FoldsNames(MemoryStorage):
         return found[0] if found else None
 
 
+class KnowsNoTenants(MemoryStorage):
+    async def device_by_id(self, tenant_id: int, device_id: int) -> Device | None:
+        return self._tables.devices.get(device_id)
+
+
 class RecordsEachLogin(MemoryStorage):
     def _apply(self, write: Write) -> WriteResult:
         if isinstance(write, RecordLogin):
@@ -384,6 +389,7 @@ BROKEN_STORAGES: Sequence[tuple[type[MemoryStorage], str, Mapping[str, Any]]] = 
     (OverwritesMeta, "one_of_many_sets_meta", {}),
     (TruncatesNames, "any_name_is_kept_and_found", {"name": "x" * 255}),
     (FoldsNames, "names_that_differ_in_case_only_are_two", {}),
+    (KnowsNoTenants, "a_device_cannot_be_changed_as_if_it_were_another_tenants", {}),
     (RecordsEachLogin, "only_the_first_login_is_recorded", {}),
     (ReopensHalf, "re_opening_ends_the_provision_state", {}),
     (ForgetsCustomers, "a_device_is_not_made_for_a_customer_of_another_tenant", {}),
