@@ -321,6 +321,8 @@ def server_process(tmp_path: Path, *arguments: str, **more: str) -> Iterator[Ser
             process.kill()
             process.wait()
         log.close()
+        if process.returncode > 0:  # pytest shows it with a test that fails
+            print((tmp_path / "server.log").read_text()[-4000:])
 
 
 def _await_ready(process: subprocess.Popen[str], ready: Path) -> dict[str, Any]:

@@ -51,11 +51,11 @@ async def serve(foundation: Foundation, started: Callable[[Server], object] | No
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
-        if ready_file is not None:
-            _write_ready_file(ready_file, server.listeners)
-        logger.info("ready", extra={name: str(address) for name, address in server.listeners.items()})
         # Without TLS there is nothing to read anew; to end by it, as by default, would surprise all the same.
         loop.add_signal_handler(signal.SIGHUP, server.services.tls.ask_to_reload if server.services.tls else int)
+        if ready_file is not None:  # and whoever reads it may send that signal at once
+            _write_ready_file(ready_file, server.listeners)
+        logger.info("ready", extra={name: str(address) for name, address in server.listeners.items()})
         try:
             under_way = started(server) if started is not None else None  # kept, or a task would be collected
             await stop.wait()
